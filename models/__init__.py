@@ -1,0 +1,1 @@
+"""The business: tables, rules and permissions. Nothing here knows of HTTP, forms or templates."""

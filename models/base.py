@@ -1,0 +1,100 @@
+"""What every table shares: names of constraints, UTC instants, enums with a label, and the errors of a broken rule."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from enum import Enum as PlainEnum
+from enum import StrEnum
+from typing import Any, Self
+
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Enum, Integer, MetaData, String
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, object_session
+from sqlalchemy.types import TypeDecorator
+
+# Every constraint has a name, so that a migration can drop it on every database.
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLite counts rows by itself only in a column of the type INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC with microseconds: aware in Python, without a zone in the database."""
+
+    impl = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError("A stored instant needs a time zone.")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Model(DeclarativeBase):
+    """The base of every table; each has an integer key that people never see."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it from the class)
+        datetime: Instant,
+        str: String(200),
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        PlainEnum: Enum(PlainEnum, native_enum=False, length=40, values_callable=lambda kind: [m.value for m in kind]),
+    }
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+
+
+class Labelled(StrEnum):
+    """An enum whose members carry the word that people read."""
+
+    label: str
+
+    def __new__(cls, value: str, label: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.label = label
+        return member
+
+
+class Refused(Exception):  # noqa: N818 (the sentence reads: the verb refused)
+    """A rule was broken by what a person asked; `reason` says what to do next, `field` names the form's field."""
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field = field
+
+
+class NotFound(Exception):  # noqa: N818
+    """There is no such thing, or it is not this person's: nobody outside can tell which."""
+
+
+class Stale(Exception):  # noqa: N818
+    """Somebody else changed the thing since this person read it."""
+
+
+def session_of(thing: Model) -> Session:
+    """Return the session that the object belongs to; raises LookupError when it belongs to none."""
+    session = object_session(thing)
+    if session is None:
+        raise LookupError(f"{thing!r} belongs to no session.")
+    return session
+
+
+def token() -> str:
+    """Return 128 random bits as text that is safe in a URL."""
+    return secrets.token_urlsafe(16)
