@@ -175,7 +175,9 @@ def check_password(password: str, *, email: str = "", name: str = "", field: str
     Sources: OWASP ASVS 5.0, 6.2.1 (length), 6.2.4 (the most used ones), 6.2.9 (64 characters and more are let through).
     """
     if len(password) < PASSWORD_LEAST:
-        raise Refused(f"Use at least {PASSWORD_LEAST} characters, for example four words that only you put together.", field)
+        raise Refused(
+            f"Use at least {PASSWORD_LEAST} characters, for example four words that only you put together.", field
+        )
     if len(password) > PASSWORD_MOST:
         raise Refused(f"Use at most {PASSWORD_MOST} characters.", field)
     # Its word lists take 10 MB, and few processes ever need them: they are loaded at the first new password.
@@ -280,7 +282,9 @@ def end_sign_ins(person: Person, *, now: datetime, but: int | None = None) -> No
     session_of(person).execute(others.values(ended_at=now))
 
 
-def change_password(person: Person, password: str, passwords: Passwords, *, now: datetime, keep: int | None = None) -> None:
+def change_password(
+    person: Person, password: str, passwords: Passwords, *, now: datetime, keep: int | None = None
+) -> None:
     """Set a new password and end the person's sign-ins but the one kept; raises Refused for a weak one."""
     check_password(password, email=person.email, name=person.name)
     person.password_hash = passwords.hash(password)
