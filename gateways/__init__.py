@@ -1,0 +1,1 @@
+"""The outer world behind `models/outside.py`: one file, one outside system."""
