@@ -38,12 +38,6 @@ class Form(FlaskForm):  # type: ignore[misc]
         else:
             super().__init__(**values)
 
-    @property
-    def problems(self) -> list[tuple[str, str]]:
-        """Every error with the id of its control, in the order of the fields: the error summary."""
-        found = [(field.id, str(error)) for field in self for error in field.errors]
-        return [("", str(error)) for error in self.form_errors] + found
-
     def refuse(self, refusal: Refused) -> None:
         """Show the reason of a broken rule beside the field that it names, else above the form."""
         field: Field | None = self._fields.get(refusal.field)
