@@ -91,7 +91,9 @@ class Settings:
     demo: bool = _setting(False, _flag, "1 fills the demo world and shows its accounts. Never on a public address.")
     web_workers: int = _setting(2, _number(1, 64), "Web processes.")
     web_threads: int = _setting(4, _number(1, 64), "Threads in each web process.")
-    htmx_source: str = _setting("cdn", _one_of("cdn", "self"), "Where browsers get htmx: cdn, or self without internet.")
+    htmx_source: str = _setting(
+        "cdn", _one_of("cdn", "self"), "Where browsers get htmx: cdn, or self without internet."
+    )
     mail_from: str = _setting("support@localhost.localdomain", _mail, "Sender of all mail.")
     site_name: str = _setting("Help Center", _text, "Name of the portal in mail.")
     smtp_host: str = _setting("", _text, "Mail server. Empty: mail goes to DATA_FOLDER/mail (demo) or waits (real).")

@@ -175,8 +175,20 @@ def close_sign_in() -> None:
 def _device() -> str:
     """Return the browser and system in words, as far as the browser says."""
     agent = request.user_agent.string[:400]
-    browsers = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-    systems = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"))
+    browsers = (
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    )
+    systems = (
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+    )
     browser = next((name for mark, name in browsers if mark in agent), "Browser")
     system = next((name for mark, name in (*systems, ("Linux", "Linux")) if mark in agent), "")
     return f"{browser} on {system}" if system else browser

@@ -8,12 +8,11 @@ import secrets
 from typing import Any
 
 from flask import Flask, Response, g, make_response, render_template, request
-from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
-from extensions import SAFE, db, outside
+from extensions import SAFE, CSRFError, db, outside
 from models.base import NotFound, Refused, Stale
 
 log = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, flash, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
@@ -74,7 +75,9 @@ def file(pieces: Iterator[bytes], *, name: str, size: int, image: str = "") -> A
     response = Response(pieces, mimetype=image or "application/octet-stream")
     ascii_name = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     way = "inline" if image else "attachment"
-    response.headers["Content-Disposition"] = f"{way}; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"
+    response.headers["Content-Disposition"] = (
+        f"{way}; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"
+    )
     response.headers["Content-Length"] = str(size)
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response
@@ -162,10 +165,10 @@ def asset(name: str) -> str:
     return str(current_app.extensions["assets"].address(name))
 
 
-def zone_here() -> str:
-    """Return the IANA zone that the reader's times are in."""
-    person = visitor()
-    return person.time_zone if person else "UTC"
+def zone_here() -> ZoneInfo:
+    """Return the zone that the reader's times are in."""
+    person = None if g.get("broken") else visitor()
+    return wording.zone(person.time_zone if person else "UTC")
 
 
 def init(app: Flask) -> None:
@@ -175,7 +178,7 @@ def init(app: Flask) -> None:
     def surroundings() -> dict[str, Any]:
         if "shell" not in g:
             g.shell = Shell(None if g.get("broken") else visitor())
-        return {"shell": g.shell, "zone_name": "UTC" if g.get("broken") else zone_here()}
+        return {"shell": g.shell, "zone_name": zone_here().key}
 
     def moment(at: datetime) -> str:
         return wording.moment(at, zone_here(), clock.now())

@@ -42,14 +42,14 @@ class Attachment(Model):
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
     name: Mapped[str] = mapped_column(String(255))
     stored: Mapped[str] = mapped_column(String(80), index=True)
-    bytes: Mapped[int] = mapped_column(BigInteger)
+    length: Mapped[int] = mapped_column(BigInteger)
     image: Mapped[str] = mapped_column(String(20), default="")
     created_at: Mapped[datetime]
 
     @property
     def size(self) -> str:
         """The size in words."""
-        return size(self.bytes)
+        return size(self.length)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,10 @@ class FileLimits:
     @property
     def words(self) -> str:
         """The limits as the form states them before anything is chosen."""
-        return f"Up to {size(self.file_bytes)} each, {self.per_message} files a message, {size(self.ticket_bytes)} a request."
+        return (
+            f"Up to {size(self.file_bytes)} each, {self.per_message} files a message, "
+            f"{size(self.ticket_bytes)} a request."
+        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Upload:
     """A file as it arrives: its name, how many bytes the browser sent, and the bytes."""
 
     name: str
-    bytes: int
+    length: int
     chunks: Iterable[bytes]
 
 
@@ -105,14 +108,14 @@ def attach(
     kept = files_of(draft)
     if len(kept) >= limits.per_message:
         raise Refused(f"Remove a file to add {name}: a message carries at most {limits.per_message} files.", "files")
-    if upload.bytes > limits.file_bytes:
+    if upload.length > limits.file_bytes:
         raise Refused(
-            f"Remove or replace {name}: it is {size(upload.bytes)} and files can be up to {size(limits.file_bytes)}.",
+            f"Remove or replace {name}: it is {size(upload.length)} and files can be up to {size(limits.file_bytes)}.",
             "files",
         )
-    if upload.bytes == 0:
+    if upload.length == 0:
         raise Refused(f"Remove or replace {name}: it is empty.", "files")
-    if on_ticket + sum(a.bytes for a in kept) + upload.bytes > limits.ticket_bytes:
+    if on_ticket + sum(a.length for a in kept) + upload.length > limits.ticket_bytes:
         raise Refused(
             f"{name} does not fit: the files of one request can be up to {size(limits.ticket_bytes)} together.", "files"
         )
@@ -124,7 +127,7 @@ def attach(
         draft_id=draft.id,
         name=name,
         stored=stored,
-        bytes=written,
+        length=written,
         image=next((kind for kind, fits in _SIGNATURES if fits(head)), ""),
         created_at=now,
     )
@@ -173,7 +176,7 @@ def attachments_of(comment_ids: Iterable[int], session: Session) -> dict[int, li
 
 def ticket_bytes(ticket_id: int, session: Session) -> int:
     """Return how many bytes the ticket's files have together."""
-    total = select(func.coalesce(func.sum(Attachment.bytes), 0)).where(Attachment.ticket_id == ticket_id)
+    total = select(func.coalesce(func.sum(Attachment.length), 0)).where(Attachment.ticket_id == ticket_id)
     return int(session.scalar(total) or 0)
 
 

@@ -33,6 +33,7 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Store UTC; raises TypeError for an instant without a zone."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -40,6 +41,7 @@ class Instant(TypeDecorator[datetime]):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Return an aware instant in UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -63,7 +65,8 @@ class Labelled(StrEnum):
 
     label: str
 
-    def __new__(cls, value: str, label: str) -> Self:
+    def __new__(cls, value: str, label: str = "") -> Self:
+        """Make a member from its stored value and its label."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.label = label

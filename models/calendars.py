@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, selectinload
 
 from models.base import Model, Refused
 from models.wording import DAY, WEEKDAYS, known_zone, zone
@@ -93,6 +93,13 @@ def hours_of(calendar: Calendar | None) -> Hours:
         return DEFAULT
     week = tuple(tuple((_minute(start), _minute(end)) for start, end in day) for day in calendar.hours)
     return Hours(zone(calendar.zone), week, {holiday.date: holiday.name for holiday in calendar.holidays})
+
+
+def hours_for(session: Session, calendar_id: int | None) -> Hours:
+    """Return the hours of the calendar with that key, read with its holidays; without a key, the default."""
+    if calendar_id is None:
+        return DEFAULT
+    return hours_of(session.get(Calendar, calendar_id, options=[selectinload(Calendar.holidays)]))
 
 
 def check_hours(zone_name: str, hours: Sequence[Sequence[Sequence[str]]]) -> Hours:

@@ -125,7 +125,7 @@ def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:
     target = ticket.target
     if target is None or target.met_at is not None:
         return
-    target.meet(now)
+    target.meet(now, hours_for(session_of(ticket), target.calendar_id))
     ticket.due_at = None
     late = target.due_at is not None and now > target.due_at
     kind = EventKind.PROMISE_MISSED if late else EventKind.PROMISE_MET
@@ -179,7 +179,7 @@ def start_promise(ticket: Ticket, *, now: datetime, cycle: int = 1) -> ResponseT
     calendar_id = ticket.organization.calendar_id if ticket.organization else None
     target = ResponseTarget.begin(
         cycle=cycle,
-        catalogue_version=ticket.catalogue_version,
+        catalogue=ticket.catalogue_version,
         plan=ticket.plan,
         severity=ticket.severity,
         target=promised,
@@ -193,6 +193,7 @@ def start_promise(ticket: Ticket, *, now: datetime, cycle: int = 1) -> ResponseT
 
 
 def hand_to(ticket: Ticket, actor: Person, assignee: Person | None, *, now: datetime) -> None:
+    """Set the assignee and write down who gave the ticket to whom."""
     before = ticket.assignee.name if ticket.assignee else ""
     ticket.assignee = assignee
     ticket.assignee_id = assignee.id if assignee else None

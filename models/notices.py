@@ -32,6 +32,7 @@ def note_event(ticket: Ticket, actor: Person | None, kind: EventKind, *, now: da
 
 
 def tell(ticket: Ticket, actor: Person, letter: Letter, *, now: datetime, comment: Comment | None = None) -> None:
+    """Queue mail about the ticket for everybody who takes part, but not for the one who acted."""
     for person in _audience(ticket, actor):
         post_to(ticket, person, letter, now=now, actor=actor, comment=comment)
 
@@ -45,6 +46,7 @@ def post_to(
     actor: Person | None = None,
     comment: Comment | None = None,
 ) -> None:
+    """Queue one letter about the ticket, with the facts that it is written from."""
     session = session_of(ticket)
     cause = session.scalar(select(func.max(Event.id)).where(Event.ticket_id == ticket.id, Event.internal.is_(False)))
     queue(

@@ -108,7 +108,7 @@ def roles_of(person: Person) -> frozenset[Role]:
     return frozenset(staff | {m.role for m in person.memberships}) or frozenset({Role.NOBODY})
 
 
-def managers_of(organization: Organization) -> Select[tuple[Person]]:
+def managers_of(organization: Organization) -> Select[Person]:
     """Select those who may change the organization's plan, by name."""
     return (
         select(Person)

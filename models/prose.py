@@ -22,9 +22,10 @@ _TAGS = {
     "a", "table", "thead", "tbody", "tr", "th", "td", "span",
 }  # fmt: skip
 # The colours of highlighted code are classes that Pygments alone chooses: everything else loses its class.
-_CODE_CLASSES = set(
-    ["c", "c1", "cm", "cp", "k", "kc", "kd", "kn", "kr", "kt", "n", "na", "nb", "nc", "nf", "nt", "nv", "o", "ow", "p", "s", "s1", "s2", "sb", "se", "m", "mi", "mf", "gd", "gi", "gu", "gh", "err", "w"]
-)
+_CODE_CLASSES = {
+    "c", "c1", "cm", "cp", "k", "kc", "kd", "kn", "kr", "kt", "n", "na", "nb", "nc", "nf", "nt", "nv", "o", "ow", "p",
+    "s", "s1", "s2", "sb", "se", "m", "mi", "mf", "gd", "gi", "gu", "gh", "err", "w",
+}  # fmt: skip
 
 _formatter = HtmlFormatter(nowrap=True)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff￾￿]")

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
 from models.base import Labelled, Model, NotFound, session_of
-from models.catalogue import DoorName, Severity
+from models.catalogue import DoorName, PlanName, Severity
 from models.organizations import Cluster, Organization, Visibility
 from models.people import Person
 from models.permissions import Permission, Role, allowed
@@ -89,7 +89,7 @@ class Ticket(Model):
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     follows_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
     # The terms: what the organization had when it filed, kept until the ticket is closed.
-    plan: Mapped[str] = mapped_column(String(20))
+    plan: Mapped[PlanName]
     catalogue_version: Mapped[str] = mapped_column(String(20))
     # The random part of the mail thread's id.
     thread: Mapped[str] = mapped_column(String(40))

@@ -1,0 +1,205 @@
+"""Filing a request: what a door offers to an organization, and the one verb that files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from models.base import Refused, session_of, token
+from models.calendars import Hours, hours_for
+from models.catalogue import Catalogue, DoorName, PlanName, Severity, Target, catalogue
+from models.conversations import first_message, start_promise
+from models.drafts import Draft
+from models.events import EventKind
+from models.notices import note_event, post_to
+from models.organizations import Cluster, Organization, role_in
+from models.outbox import Letter
+from models.people import Person
+from models.promises import due
+from models.prose import SUMMARY_MOST, cleaned, searchable
+from models.tickets import Participant, Ticket, TicketState, next_number, result_of, settle
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One severity as it is offered: its meaning, and what is promised if the request were sent now."""
+
+    severity: Severity
+    text: str
+    target: Target | None
+    by: datetime | None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a door offers to an organization: open or closed, and if closed, what would open it."""
+
+    door: DoorName
+    plan: PlanName
+    open: bool
+    needs: PlanName
+    choices: tuple[Choice, ...]
+    hours: Hours
+    catalogue: Catalogue
+
+    @property
+    def reason(self) -> str:
+        """Why the door is closed, in a sentence."""
+        return f"{self.door.label} needs the {self.needs.label} plan or a higher one."
+
+    @property
+    def severities(self) -> tuple[Severity, ...]:
+        """The severities on offer."""
+        return tuple(choice.severity for choice in self.choices)
+
+    def choice(self, severity: Severity) -> Choice | None:
+        """Return what is offered for the severity; None when it is not on offer."""
+        return next((choice for choice in self.choices if choice.severity is severity), None)
+
+
+def plan_of(organization: Organization | None) -> PlanName:
+    """Return the organization's plan; whoever asks for no organization has what everybody has."""
+    return PlanName(organization.plan) if organization else PlanName.BASIC
+
+
+def offer(session: Session, door: DoorName, organization: Organization | None, *, now: datetime) -> Offer:
+    """Return what the door offers to the organization now (product rules 6.1, 6.3, 6.4)."""
+    terms = catalogue(now.date())
+    plan = plan_of(organization)
+    hours = hours_for(session, organization.calendar_id if organization else None)
+    offered = []
+    for severity in terms.severities(door, plan):
+        target = terms.target(plan, door, severity)
+        by = due(now, target, hours) if target else None
+        offered.append(Choice(severity, terms.text(severity), target, by))
+    needs = terms.cheapest_plan_opening(door)
+    return Offer(door, plan, terms.opens(plan, door), needs, tuple(offered), hours, terms)
+
+
+@dataclass(frozen=True)
+class Filing:
+    """Everything that a form says about a new request."""
+
+    door: DoorName
+    organization: Organization | None
+    cluster: Cluster | None
+    severity: Severity
+    summary: str
+    description: str
+    environment: str = ""
+    components: tuple[str, ...] = ()
+    version: str = ""
+    confidential: bool = False
+
+
+def file_ticket(
+    actor: Person,
+    filing: Filing,
+    *,
+    key: str,
+    now: datetime,
+    draft: Draft | None = None,
+    follows: Ticket | None = None,
+) -> str:
+    """File the request and return the ticket's key, that of the first one when the same form comes again.
+
+    Door, plan, severity, organization and cluster are checked together; raises Refused naming the field that is wrong.
+    `key` is the form's own random key.
+    """
+    earlier = result_of(actor, key)
+    if earlier is not None:
+        return earlier
+    session = session_of(actor)
+    terms = _check(actor, filing, now=now)
+    plan = plan_of(filing.organization)
+    number = next_number(session, terms.door(filing.door).prefix)
+    ticket = Ticket(
+        key=f"{terms.door(filing.door).prefix}-{number}",
+        door=filing.door,
+        state=TicketState.OPEN,
+        severity=filing.severity,
+        summary=cleaned(filing.summary).strip(),
+        search_text="",
+        organization=filing.organization,
+        cluster_id=filing.cluster.id if filing.cluster else None,
+        cluster_name=filing.cluster.name if filing.cluster else "",
+        environment=filing.environment,
+        components=list(filing.components),
+        version_affected=filing.version,
+        confidential=filing.confidential,
+        opener=actor,
+        follows=follows,
+        plan=plan,
+        catalogue_version=terms.version,
+        thread=token(),
+        created_at=now,
+        updated_at=now,
+    )
+    ticket.search_text = searchable(ticket.key, ticket.summary, ticket.cluster_name, *filing.components)
+    session.add(ticket)
+    session.flush()
+    settle(actor, key, ticket.key, now=now)
+    session.add(Participant(ticket_id=ticket.id, person_id=actor.id))
+    first_message(ticket, actor, filing.description, now=now, draft=draft)
+    start_promise(ticket, now=now)
+    session.flush()
+    if follows is not None:
+        note_event(follows, actor, EventKind.TICKET_FOLLOWED_UP, now=now, key=ticket.key)
+    post_to(ticket, actor, Letter.TICKET_FILED, now=now, actor=actor)
+    return ticket.key
+
+
+def follow_up(actor: Person, ticket: Ticket, body: str, *, key: str, now: datetime, draft: Draft | None = None) -> str:
+    """File a new request that goes on where a closed one ended, and return its key; both name each other.
+
+    Raises Refused when the closed one is not closed, or when the organization's plan no longer opens the door.
+    """
+    if not ticket.is_final(now):
+        raise Refused("This request is not closed. Reply to it instead.", "body")
+    filing = Filing(
+        door=ticket.door,
+        organization=ticket.organization,
+        cluster=ticket.cluster,
+        severity=ticket.severity,
+        summary=f"Follow-up: {ticket.summary.removeprefix('Follow-up: ')}"[:SUMMARY_MOST],
+        description=body,
+        environment=ticket.environment,
+        components=tuple(ticket.components),
+        version=ticket.version_affected,
+        confidential=ticket.confidential,
+    )
+    try:
+        return file_ticket(actor, filing, key=key, now=now, draft=draft, follows=ticket)
+    except Refused as refused:
+        raise Refused(refused.reason, "body") from None
+
+
+def _check(actor: Person, filing: Filing, *, now: datetime) -> Catalogue:
+    """Check everything that hangs together; the same rules hold for forms, forged posts and follow-ups."""
+    terms = catalogue(now.date())
+    organization, plan = filing.organization, plan_of(filing.organization)
+    if organization is not None and role_in(actor, organization) is None:
+        raise Refused("Choose one of your organizations.", "organization")
+    if filing.door is DoorName.TECHNICAL and organization is None:
+        raise Refused("Choose the organization that the request is about.", "organization")
+    if not terms.opens(plan, filing.door):
+        needs = terms.cheapest_plan_opening(filing.door).label
+        whose = organization.name if organization else "You"
+        raise Refused(
+            f"{whose} is on the {plan.label} plan: {filing.door.label} needs {needs} or higher. "
+            "Choose another organization, or upgrade on its Support page.",
+            "organization",
+        )
+    offered = terms.severities(filing.door, plan)
+    if filing.severity not in offered:
+        raise Refused(f"Choose one of {', '.join(s.value for s in offered)}.", "severity")
+    cluster = filing.cluster
+    if cluster is not None and (organization is None or cluster.organization_id != organization.id):
+        raise Refused("Choose a cluster of the organization above, or “Not about one cluster”.", "cluster")
+    if not filing.summary.strip():
+        raise Refused("Enter a summary, for example “Checkout queries time out since 13:40 UTC”.", "summary")
+    if len(cleaned(filing.summary).strip()) > SUMMARY_MOST:
+        raise Refused(f"Shorten the summary to {SUMMARY_MOST} characters.", "summary")
+    return terms
