@@ -48,6 +48,8 @@ class Event(Model):
     actor_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
     organization_id: Mapped[int | None] = mapped_column(ForeignKey("organizations.id"))
+    # The message that the event brought; the timeline reads its text from there.
+    comment_id: Mapped[int | None] = mapped_column(ForeignKey("comments.id"))
     internal: Mapped[bool] = mapped_column(default=False)
     data: Mapped[dict[str, Any]]
 
@@ -60,6 +62,7 @@ def record(
     actor_id: int | None = None,
     ticket_id: int | None = None,
     organization_id: int | None = None,
+    comment_id: int | None = None,
     internal: bool = False,
     **data: Any,  # noqa: ANN401 (facts of any JSON type)
 ) -> Event:
@@ -73,6 +76,7 @@ def record(
         actor_id=actor_id,
         ticket_id=ticket_id,
         organization_id=organization_id,
+        comment_id=comment_id,
         internal=internal,
         data=data,
     )

@@ -1,0 +1,314 @@
+"""Who is asking, and may they: the marks on routes, the guard that reads them, and the way to the sign-in page."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+from flask import Flask, abort, g, make_response, redirect, request, session
+from flask_login import UserMixin, current_user, login_user, logout_user
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import joinedload
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
+from werkzeug.wrappers import Response
+
+from extensions import SAFE, clock, csrf, db, login, outside
+from models import people
+from models.drafts import HELD_FOR, HeldText
+from models.events import EventKind, record
+from models.organizations import Membership, roles_of
+from models.people import Person, SignIn, digest
+from models.permissions import Permission, Role, allowed
+
+View = TypeVar("View", bound=Callable[..., Any])
+HELD_MOST = 300_000
+
+
+def public(view: View) -> View:
+    """Mark a route that everybody may use, signed in or not."""
+    view.access = None  # type: ignore[attr-defined]
+    return view
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Mark a route with the permission that it needs."""
+
+    def mark(view: View) -> View:
+        view.access = permission  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+class Visitor(UserMixin):  # type: ignore[misc]
+    """A signed-in browser, as Flask-Login knows it: its id is the secret of the sign-in."""
+
+    def __init__(self, secret: str, entry: SignIn) -> None:
+        self.id = secret
+        self.entry = entry
+
+
+class KeyConverter(BaseConverter):
+    """A ticket's key, such as TECH-1284."""
+
+    regex = r"[A-Za-z]{2,8}-[0-9]{1,10}"
+
+
+class SlugConverter(BaseConverter):
+    """An organization's short name."""
+
+    regex = r"[a-z0-9-]{1,60}"
+
+
+class SecretConverter(BaseConverter):
+    """A random id."""
+
+    regex = r"[A-Za-z0-9_-]{16,60}"
+
+
+class NumberConverter(BaseConverter):
+    """A database id, within what every database can hold."""
+
+    regex = r"[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> int:
+        """Return the number."""
+        return int(value)
+
+
+def init(app: Flask) -> None:
+    """Put the guard before every request, and refuse to start with a route that nobody marked."""
+    app.url_map.converters.update(key=KeyConverter, slug=SlugConverter, secret=SecretConverter, number=NumberConverter)
+    login.session_protection = None
+    login.user_loader(_visitor)
+    app.before_request(_guard)
+    app.after_request(_note_use)
+
+
+def check_marks(app: Flask) -> None:
+    """Raise RuntimeError naming every route that is neither public nor requires a permission."""
+    bare = [name for name, view in app.view_functions.items() if not hasattr(view, "access")]
+    if bare:
+        raise RuntimeError(f"Mark these routes with @public or @requires(Permission.…): {', '.join(sorted(bare))}")
+
+
+def actor() -> Person:
+    """Return the signed-in person; raises LookupError where nobody is (a public route must ask `visitor()`)."""
+    person = visitor()
+    if person is None:
+        raise LookupError("Nobody is signed in.")
+    return person
+
+
+def visitor() -> Person | None:
+    """Return the signed-in person, or None."""
+    return current_user.entry.person if current_user.is_authenticated else None
+
+
+def sign_in_id() -> int:
+    """Return the id of the sign-in that this request came with; 0 without one."""
+    return current_user.entry.id if current_user.is_authenticated else 0
+
+
+def roles() -> frozenset[Role]:
+    """Return the roles of whoever asks, worked out once a request."""
+    if "roles" not in g:
+        person = visitor()
+        g.roles = roles_of(person) if person else frozenset()
+    return g.roles  # type: ignore[no-any-return]
+
+
+def may(permission: Permission) -> bool:
+    """Tell whether whoever asks has the permission anywhere."""
+    return allowed(roles(), permission)
+
+
+def idle_limit() -> timedelta:
+    """Return how long a sign-in lives unused."""
+    return timedelta(hours=outside().settings.session_idle_hours)
+
+
+def absolute_limit() -> timedelta:
+    """Return how long a sign-in lives in any case."""
+    return timedelta(days=outside().settings.session_days)
+
+
+def _visitor(secret: str) -> Visitor | None:
+    whose = joinedload(SignIn.person).selectinload(Person.memberships).joinedload(Membership.organization)
+    entry = db.session.query(SignIn).options(whose).filter_by(token_hash=digest(secret)).one_or_none()
+    if entry is None or not people.is_live(entry, now=clock.now(), idle=idle_limit(), absolute=absolute_limit()):
+        return None
+    return Visitor(secret, entry)
+
+
+def open_sign_in(person: Person) -> None:
+    """Sign the person in with a fresh session: nothing of the old cookie stays but a text that waits for them."""
+    waiting = session.get("held")
+    session.clear()
+    address = request.remote_addr or ""
+    secret = people.sign_in(person, device=_device(), address=address, now=clock.now())
+    db.session.flush()
+    entry = people.sign_in_of(db.session(), secret)
+    assert entry is not None
+    login_user(Visitor(secret, entry))
+    session.permanent = True
+    session["was"] = person.id
+    if waiting:
+        session["held"] = waiting
+
+
+def close_sign_in() -> None:
+    """End this browser's sign-in on the server and in the cookie."""
+    person = actor()
+    current_user.entry.ended_at = clock.now()
+    record(db.session(), EventKind.SIGNED_OUT, now=clock.now(), actor_id=person.id)
+    logout_user()
+    session.clear()
+    session["was"] = person.id
+
+
+def _device() -> str:
+    """Return the browser and system in words, as far as the browser says."""
+    agent = request.user_agent.string[:400]
+    browsers = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+    systems = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"))
+    browser = next((name for mark, name in browsers if mark in agent), "Browser")
+    system = next((name for mark, name in (*systems, ("Linux", "Linux")) if mark in agent), "")
+    return f"{browser} on {system}" if system else browser
+
+
+def _guard() -> Response | None:
+    """Deny what is not marked, send strangers to the sign-in page, refuse forged posts. The order matters."""
+    if request.endpoint is None:
+        return None
+    view = _view()
+    if not hasattr(view, "access"):
+        abort(403)
+    if request.method not in SAFE and not _from_here():
+        abort(403)
+    permission: Permission | None = view.access
+    if permission is not None and visitor() is None:
+        return to_sign_in()
+    if permission is not None and not may(permission):
+        _note_denial(permission)
+        abort(403)
+    if request.method not in SAFE:
+        csrf.protect()
+    return None
+
+
+def _view() -> Any:  # noqa: ANN401 (a view function)
+    from flask import current_app
+
+    return current_app.view_functions[request.endpoint or ""]
+
+
+def _from_here() -> bool:
+    """Tell whether the post comes from a page of this origin, as far as the browser says."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.host
+
+
+def _note_denial(permission: Permission) -> None:
+    if request.method in SAFE:
+        return
+    now = clock.now()
+    record(db.session(), EventKind.ACCESS_DENIED, now=now, actor_id=actor().id, permission=permission.value)
+    db.session.commit()
+
+
+def _note_use(response: Response) -> Response:
+    """Note the last use of a sign-in, at most every five minutes, without ever making a reader wait."""
+    if not current_user.is_authenticated or clock.now() - current_user.entry.last_seen_at < people.SEEN_EVERY:
+        return response
+    mine = current_user.entry.id
+    try:
+        with db.engine.connect().execution_options(writes=True) as connection:
+            if connection.dialect.name == "sqlite":
+                connection.connection.driver_connection.execute("PRAGMA busy_timeout=50")  # type: ignore[union-attr]
+            try:
+                with connection.begin():
+                    people.touch(connection, mine, now=clock.now())
+            finally:
+                if connection.dialect.name == "sqlite":
+                    connection.connection.driver_connection.execute("PRAGMA busy_timeout=10000")  # type: ignore[union-attr]
+    except OperationalError:
+        pass  # somebody writes just now: the next request notes it
+    return response
+
+
+def to_sign_in() -> Response:
+    """Send the browser to the sign-in page and back afterwards; a text that was posted waits there for its writer."""
+    path = request.full_path.rstrip("?") if request.method in SAFE else _page_of(request.path)
+    if request.method not in SAFE:
+        _hold()
+    address = f"/sign-in?next={quote(path, safe='/')}"
+    if request.headers.get("HX-Request") == "true":
+        response = make_response("", 204)
+        response.headers["HX-Redirect"] = address
+        return response
+    return redirect(address, 303)
+
+
+def _page_of(path: str) -> str:
+    """Return the page that a POST address belongs to: itself, or the nearest address above it that can be read."""
+    from flask import current_app
+
+    adapter = current_app.url_map.bind("")
+    while path.strip("/"):
+        try:
+            adapter.match(path, method="GET")
+        except HTTPException:
+            path = path.rpartition("/")[0]
+        else:
+            return path
+    return "/"
+
+
+def _hold() -> None:
+    """Keep the posted text for the person whose sign-in has ended in this browser; nobody else gets it."""
+    person_id, secret = session.get("was"), secrets.token_urlsafe(24)
+    if not person_id or (request.content_length or 0) > outside().limits.ticket_bytes or not request.endpoint:
+        return
+    fields = {name: request.form.getlist(name) for name in request.form if name not in {"csrf_token", "password"}}
+    if sum(len(v) for values in fields.values() for v in values) > HELD_MOST:
+        return
+    if db.session.get(Person, person_id) is None:
+        return
+    db.session.add(
+        HeldText(
+            key_hash=digest(secret),
+            person_id=person_id,
+            endpoint=request.endpoint,
+            path=request.path[:255],
+            fields=fields,
+            expires_at=clock.now() + HELD_FOR,
+        )
+    )
+    db.session.commit()
+    session["held"] = secret
+
+
+def held(endpoint: str) -> MultiDict[str, str] | None:
+    """Return the text that the person was sending to this endpoint and address when the sign-in had ended."""
+    secret = session.get("held")
+    if not secret or request.method not in SAFE:
+        return None
+    text = db.session.query(HeldText).filter_by(key_hash=digest(secret), endpoint=endpoint).one_or_none()
+    if text is None or text.person_id != actor().id or text.expires_at < clock.now():
+        return None
+    return MultiDict(text.fields) if _page_of(text.path) == request.path else None
+
+
+def let_go() -> None:
+    """Forget the held text, since it was sent."""
+    secret = session.pop("held", None)
+    if secret:
+        db.session.query(HeldText).filter_by(key_hash=digest(secret)).delete()

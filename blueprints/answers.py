@@ -1,0 +1,130 @@
+"""What surrounds every answer: headers, compression, and a page for every fault."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import secrets
+from typing import Any
+
+from flask import Flask, Response, g, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException
+
+from extensions import SAFE, db, outside
+from models.base import NotFound, Refused, Stale
+
+log = logging.getLogger(__name__)
+
+_TEXT = ("text/", "application/json", "image/svg+xml")
+_SMALL = 500
+# A form that failed for our fault comes back with all it held, up to so many characters.
+_KEPT_MOST = 300_000
+
+
+def init(app: Flask) -> None:
+    """Register the faults' pages and what is done to every answer."""
+    app.register_error_handler(NotFound, lambda _: fault(404))
+    app.register_error_handler(Stale, lambda _: fault(409))
+    app.register_error_handler(StaleDataError, lambda _: fault(409))
+    app.register_error_handler(Refused, lambda refused: fault(422, message=refused.reason))
+    app.register_error_handler(CSRFError, lambda _: fault(400, message=_EXPIRED, again=True))
+    app.register_error_handler(HTTPException, _http_fault)
+    app.register_error_handler(OperationalError, _database_fault)
+    app.register_error_handler(OSError, _disk_fault)
+    app.register_error_handler(Exception, _unforeseen)
+    app.after_request(_headers)
+    app.after_request(_compressed)
+
+
+_EXPIRED = "This page was open for so long that it expired. What you typed is below: check it and send it again."
+
+
+def fault(code: int, *, message: str = "", reference: str = "", again: bool = False) -> Response:
+    """Answer the page of a fault; `again` gives back what was posted, in a form that sends it once more."""
+    db.session.rollback()
+    values = {"code": code, "message": message, "reference": reference, "typed": _typed() if again else []}
+    try:
+        body = render_template("errors/page.html", **values)
+    except (DBAPIError, OSError):
+        # The page around the fault needs the database too: show it as to somebody who is not signed in.
+        g.pop("shell", None)
+        g.broken = True
+        body = render_template("errors/page.html", **values)
+    response = make_response(body, code)
+    if code == 503:
+        response.headers["Retry-After"] = "10"
+    return response
+
+
+def _typed() -> list[tuple[str, str]]:
+    if request.method in SAFE or request.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+        return []
+    hidden = {"csrf_token", "password", "new_password", "current_password"}
+    typed = [(name, value) for name, value in request.form.items(multi=True) if name not in hidden]
+    return typed if sum(len(value) for _, value in typed) <= _KEPT_MOST else []
+
+
+def _http_fault(error: HTTPException) -> Any:  # noqa: ANN401 (whatever Flask takes as an answer)
+    if error.code is None or error.code < 400:
+        return error
+    response = fault(error.code)
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After"}:
+            response.headers[name] = value
+    return response
+
+
+def _database_fault(error: OperationalError) -> Response:
+    log.error("The database failed: %s", error.orig)
+    return fault(503, again=True)
+
+
+def _disk_fault(error: OSError) -> Response:
+    log.error("A file could not be read or written: %s", error.strerror)
+    return fault(503, again=True)
+
+
+def _unforeseen(_: Exception) -> Response:
+    reference = secrets.token_hex(4)
+    log.exception("Fault %s at %s %s", reference, request.method, request.path)
+    return fault(500, reference=reference)
+
+
+def _headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Content-Security-Policy", _policy())
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Frame-Options", "DENY")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    if outside().settings.secure:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    return response
+
+
+def _policy() -> str:
+    script = f"'self' {outside().settings.htmx_address}".strip()
+    return (
+        f"default-src 'none'; script-src {script}; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+    )
+
+
+def _compressed(response: Response) -> Response:
+    """Compress text with gzip 6, which costs next to nothing; static files are packed once, at the start."""
+    if response.direct_passthrough or response.is_streamed or "Content-Encoding" in response.headers:
+        return response
+    if not response.mimetype.startswith(_TEXT) or response.status_code in {204, 304}:
+        return response
+    response.vary.add("Accept-Encoding")
+    body = response.get_data()
+    if len(body) >= _SMALL and "gzip" in request.headers.get("Accept-Encoding", ""):
+        response.set_data(gzip.compress(body, 6, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+    return response

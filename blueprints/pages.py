@@ -1,0 +1,187 @@
+"""The only answers that a view gives, and what every page shows around its own content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask, Response, flash, g, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from blueprints.access import may, visitor
+from extensions import clock, outside
+from models import wording
+from models.catalogue import PlanName
+from models.organizations import Organization, chosen_organization, memberships_of, organization_of
+from models.people import Person
+from models.permissions import Permission
+from models.tickets import waiting_for
+
+Answer = BaseResponse
+
+
+def page(template: str, **values: Any) -> Answer:  # noqa: ANN401 (a template takes anything)
+    """Answer a page: 200."""
+    return make_response(render_template(template, **values), 200)
+
+
+def invalid(template: str, **values: Any) -> Answer:  # noqa: ANN401
+    """Answer the page with its form as it was typed and the errors beside the fields: 422."""
+    return make_response(render_template(template, form_has_errors=True, **values), 422)
+
+
+def conflict(template: str, **values: Any) -> Answer:  # noqa: ANN401
+    """Answer the page with both versions, since somebody else was quicker: 409."""
+    return make_response(render_template(template, form_has_errors=True, **values), 409)
+
+
+def too_many(template: str, until: datetime, **values: Any) -> Answer:  # noqa: ANN401
+    """Answer the page with the time from which it may be tried again: 429 with Retry-After in seconds."""
+    response = make_response(render_template(template, form_has_errors=True, **values), 429)
+    response.headers["Retry-After"] = str(max(1, int((until - clock.now()).total_seconds()) + 1))
+    return response
+
+
+def see_other(path: str, good: str = "", warn: str = "") -> Answer:
+    """Lead to another page of ours after a change (303), with a word on what happened."""
+    if good:
+        flash(good, "good")
+    if warn:
+        flash(warn, "warn")
+    return redirect(path, 303)
+
+
+def moved(path: str) -> Answer:
+    """Lead to a page's present address for good: 301."""
+    return redirect(path, 301)
+
+
+def found(path: str) -> Answer:
+    """Lead to the page that fits the person now: 302."""
+    return redirect(path, 302)
+
+
+def nothing() -> Answer:
+    """Answer that it is done, and leave the page as it is: 204."""
+    return Response(status=204)
+
+
+def file(pieces: Iterator[bytes], *, name: str, size: int, image: str = "") -> Answer:
+    """Answer the bytes of an attachment: an image in place, everything else as a download that no browser opens."""
+    response = Response(pieces, mimetype=image or "application/octet-stream")
+    ascii_name = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    way = "inline" if image else "attachment"
+    response.headers["Content-Disposition"] = f"{way}; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"
+    response.headers["Content-Length"] = str(size)
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """One link of the top bar."""
+
+    label: str
+    href: str
+    current: bool
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An organization as the top bar shows it."""
+
+    slug: str
+    name: str
+    plan_label: str
+
+
+class Shell:
+    """What surrounds every page: who is signed in, which organization is chosen, and where to go."""
+
+    def __init__(self, person: Person | None) -> None:
+        settings = outside().settings
+        self.person = person
+        self.theme = str(person.theme) if person else "system"
+        self.keys = bool(person and person.shortcuts)
+        self.demo = settings.demo
+        self.htmx = _Htmx(settings.htmx_address)
+        chosen = organization_here(person) if person else None
+        self.organization = _chosen(chosen) if chosen else None
+        self.organizations = [_chosen(m.organization) for m in memberships_of(person)] if person else []
+        self.waiting = waiting_for(person) if person else 0
+        self.nav = list(self._links()) if person else []
+
+    def _links(self) -> Iterator[NavItem]:
+        path = request.path
+
+        def link(label: str, href: str, *under: str, count: int = 0) -> NavItem:
+            return NavItem(label, href, path.startswith(under or (href,)), count)
+
+        if may(Permission.DESK):
+            yield link("Desk", "/desk")
+        if may(Permission.DELIVERY):
+            yield link("Mail", "/delivery")
+        if may(Permission.ADMINISTRATION):
+            yield link("Administration", "/admin")
+        if self.organization:
+            yield link("Support", f"/console/{self.organization.slug}/support")
+            yield link("Clusters", f"/console/{self.organization.slug}/clusters")
+        yield link("Help Center", "/help", "/help", "/announcements")
+        if not may(Permission.DESK):
+            yield link("Requests", "/requests", count=self.waiting)
+
+
+class _Htmx:
+    def __init__(self, address: str) -> None:
+        from config import HTMX_HASH, HTMX_VERSION
+
+        self.src = address or asset(f"vendor/htmx-{HTMX_VERSION}.min.js")
+        self.integrity = HTMX_HASH if address else ""
+
+
+def _chosen(organization: Organization) -> Chosen:
+    return Chosen(organization.slug, organization.name, PlanName(organization.plan).label)
+
+
+def organization_here(person: Person) -> Organization | None:
+    """Return the organization that the address names, else the one chosen last: two tabs may show two."""
+    slug = (request.view_args or {}).get("org")
+    if slug is not None and any(m.organization.slug == slug for m in person.memberships):
+        return organization_of(person, slug)
+    return chosen_organization(person)
+
+
+def asset(name: str) -> str:
+    """Return the fingerprinted address of a static file; raises KeyError for one that does not exist."""
+    from flask import current_app
+
+    return str(current_app.extensions["assets"].address(name))
+
+
+def zone_here() -> str:
+    """Return the IANA zone that the reader's times are in."""
+    person = visitor()
+    return person.time_zone if person else "UTC"
+
+
+def init(app: Flask) -> None:
+    """Give every template the shell and the words for times and sizes, in the reader's zone."""
+
+    @app.context_processor
+    def surroundings() -> dict[str, Any]:
+        if "shell" not in g:
+            g.shell = Shell(None if g.get("broken") else visitor())
+        return {"shell": g.shell, "zone_name": "UTC" if g.get("broken") else zone_here()}
+
+    def moment(at: datetime) -> str:
+        return wording.moment(at, zone_here(), clock.now())
+
+    def ago(at: datetime) -> str:
+        return wording.ago(at, zone_here(), clock.now())
+
+    app.jinja_env.globals["asset"] = asset
+    app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)

@@ -1,0 +1,192 @@
+"""Settings: one frozen dataclass read from the environment. Every name is documented here and in docs/configuration.md."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+HTMX_VERSION = "2.0.11"
+HTMX_CDN = f"https://cdn.jsdelivr.net/npm/htmx.org@{HTMX_VERSION}/dist/htmx.min.js"
+HTMX_HASH = "sha384-2OatzQy1H+Zd/IIrjr1TcuDGqLXeHhbooAyJY1KdQMKnr4LZ22k31GBLdYKHmVjg"
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class BadSetting(Exception):  # noqa: N818
+    """A setting has a value that cannot be used; the text names the setting."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _flag(value: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if value.lower() not in words:
+        raise ValueError("use 1 or 0")
+    return words[value.lower()]
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", value) or not least <= int(value) <= most:
+            raise ValueError(f"use a whole number from {least} to {most}")
+        return int(value)
+
+    return read
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"use one of {', '.join(words)}")
+        return value
+
+    return read
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ValueError("use the address that people type, such as https://support.example.com")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _database(value: str) -> str:
+    if not value.startswith("sqlite:///"):
+        raise ValueError("only sqlite:///<path> is supported by this version")
+    return value
+
+
+def _mail(value: str) -> str:
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", value):
+        raise ValueError("use an address such as support@example.com")
+    return value
+
+
+def _setting(default: Any, read: Callable[[str], Any], help_text: str) -> Any:  # noqa: ANN401 (dataclass fields)
+    return field(default=default, metadata={"read": read, "help": help_text})
+
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set from outside. A name here in capitals is the environment variable's."""
+
+    host: str = _setting("127.0.0.1", _text, "Address to listen on.")
+    port: int = _setting(8000, _number(1, 65535), "Port to listen on.")
+    base_url: str = _setting("", _base_url, "The address people use. Default: http://<HOST>:<PORT>.")
+    allowed_hosts: str = _setting("", _text, "More host names to answer to, separated by commas, beside BASE_URL's.")
+    trusted_proxies: int = _setting(0, _number(0, 5), "How many proxies of yours stand in front and set X-Forwarded-*.")
+    data_folder: str = _setting("data", _text, "Folder for the secret, the SQLite database and attachments.")
+    database_url: str = _setting("", _database, "Database. Default: sqlite:///<DATA_FOLDER>/help-center.sqlite.")
+    secret_key: str = _setting("", _text, "Signs cookies; 32 characters or more. Default: made once in DATA_FOLDER.")
+    demo: bool = _setting(False, _flag, "1 fills the demo world and shows its accounts. Never on a public address.")
+    web_workers: int = _setting(2, _number(1, 64), "Web processes.")
+    web_threads: int = _setting(4, _number(1, 64), "Threads in each web process.")
+    htmx_source: str = _setting("cdn", _one_of("cdn", "self"), "Where browsers get htmx: cdn, or self without internet.")
+    mail_from: str = _setting("support@localhost.localdomain", _mail, "Sender of all mail.")
+    site_name: str = _setting("Help Center", _text, "Name of the portal in mail.")
+    smtp_host: str = _setting("", _text, "Mail server. Empty: mail goes to DATA_FOLDER/mail (demo) or waits (real).")
+    smtp_port: int = _setting(25, _number(1, 65535), "Mail server's port.")
+    smtp_username: str = _setting("", _text, "Mail account; empty for none.")
+    smtp_password: str = _setting("", _text, "Mail account's password.")
+    smtp_security: str = _setting("starttls", _one_of("none", "starttls", "tls"), "How the mail connection is secured.")
+    smtp_timeout: int = _setting(20, _number(1, 30), "Seconds to wait for the mail server.")
+    session_idle_hours: int = _setting(24, _number(1, 720), "A sign-in unused for so long ends.")
+    session_days: int = _setting(14, _number(1, 90), "A sign-in ends after so many days in any case.")
+    file_megabytes: int = _setting(25, _number(1, 1024), "Largest attachment.")
+    files_per_message: int = _setting(10, _number(1, 50), "Most attachments of one message.")
+    ticket_megabytes: int = _setting(100, _number(1, 10240), "Most attachments of one ticket, together.")
+    argon2_memory_kib: int = _setting(19456, _number(8, 1048576), "Memory for hashing one password (OWASP's figure).")
+    argon2_rounds: int = _setting(2, _number(1, 20), "Rounds for hashing one password.")
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach the portal by https, so that cookies may be marked Secure."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The host names (without port) that the portal answers to."""
+        own = {urlsplit(self.base_url).hostname or ""} | {h.strip().lower() for h in self.allowed_hosts.split(",")}
+        return frozenset((own | LOOPBACK if not self.secure else own) - {""})
+
+    @property
+    def data(self) -> Path:
+        """The data folder as an absolute path."""
+        return Path(self.data_folder).resolve()
+
+    @property
+    def htmx_address(self) -> str:
+        """The address browsers load htmx from; empty when the portal serves its own copy."""
+        return HTMX_CDN if self.htmx_source == "cdn" else ""
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings that the environment asks for; raises BadSetting naming the first bad one."""
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        name = item.name.upper()
+        given = environment.get(name, "").strip()
+        if not given:
+            continue
+        try:
+            values[item.name] = item.metadata["read"](given)
+        except ValueError as error:
+            raise BadSetting(f"{name}: {error} (it is {given!r}).") from None
+    return _completed(Settings(**values))
+
+
+def _completed(settings: Settings) -> Settings:
+    """Fill what follows from other settings, and refuse combinations that are not safe."""
+    changes: dict[str, Any] = {}
+    if not settings.base_url:
+        host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 (compared only)
+        changes["base_url"] = f"http://{'[' + host + ']' if ':' in host else host}:{settings.port}"
+    base = urlsplit(str(changes.get("base_url", settings.base_url)))
+    if base.scheme == "http" and base.hostname not in LOOPBACK:
+        raise BadSetting(
+            f"BASE_URL: sign-in cookies need https on any address but this machine's own (it is {base.geturl()!r})."
+        )
+    if not settings.database_url:
+        changes["database_url"] = f"sqlite:///{settings.data / 'help-center.sqlite'}"
+    if settings.secret_key and len(settings.secret_key) < 32:
+        raise BadSetting("SECRET_KEY: use 32 characters or more.")
+    if settings.demo and (settings.secure or settings.host not in LOOPBACK):
+        raise BadSetting("DEMO: the demo's passwords are public, so it runs only on HOST 127.0.0.1 and without https.")
+    if settings.ticket_megabytes < settings.file_megabytes:
+        raise BadSetting("TICKET_MEGABYTES: must not be smaller than FILE_MEGABYTES.")
+    if not settings.secret_key:
+        changes["secret_key"] = _kept_secret(settings.data)
+    return Settings(**{**{f.name: getattr(settings, f.name) for f in fields(settings)}, **changes})
+
+
+def _kept_secret(folder: Path) -> str:
+    """Return the secret kept in the data folder, making it on the first start (two starts at once agree on one)."""
+    path = folder / "secret"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            fresh = folder / f"secret.{secrets.token_hex(4)}"
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_hex(32))
+            try:
+                path.hardlink_to(fresh)
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        kept = path.read_text().strip()
+    except OSError as error:
+        raise BadSetting(f"DATA_FOLDER: {folder} cannot be used ({error.strerror}).") from None
+    if len(kept) < 32:
+        raise BadSetting(f"SECRET_KEY: {path} does not hold a secret; delete it to have a new one made.")
+    return kept

@@ -1,0 +1,123 @@
+"""What the program is built on: the database session, sign-in, CSRF, the clock, and the gateways the settings choose."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, has_request_context, request
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf import CSRFProtect
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import Engine
+
+from config import MEGABYTE, Settings
+from gateways.files_local import LocalFiles
+from gateways.letters import Letters
+from gateways.mail_folder import FolderMailer
+from gateways.smtp import SmtpMailer
+from models.attachments import FileLimits
+from models.base import Model
+from models.outside import FileStore, Mailer
+from models.people import Passwords
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+db = SQLAlchemy(metadata=Model.metadata)
+migrate = Migrate()
+login = LoginManager()
+csrf = CSRFProtect()
+
+
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware, in UTC."""
+        return datetime.now(UTC)
+
+
+clock = SystemClock()
+
+
+@dataclass
+class Outside:
+    """What the settings choose: file store, password cost, limits, mail. Filled once, when the app is made."""
+
+    settings: Settings
+    files: FileStore
+    passwords: Passwords
+    limits: FileLimits
+    mailer: Mailer | None
+    letters: Letters
+
+
+_outside: list[Outside] = []
+
+
+def outside() -> Outside:
+    """Return the gateways; raises LookupError before an app was made."""
+    if not _outside:
+        raise LookupError("create_app() has not run.")
+    return _outside[-1]
+
+
+def init(app: Flask, settings: Settings) -> None:
+    """Bind everything here to the app."""
+    db.init_app(app)
+    migrate.init_app(app, db, render_as_batch=True, compare_type=True)
+    login.init_app(app)
+    csrf.init_app(app)
+    _outside[:] = [
+        Outside(
+            settings=settings,
+            files=LocalFiles(settings.data / "files"),
+            passwords=Passwords(settings.argon2_memory_kib, settings.argon2_rounds),
+            limits=FileLimits(
+                file_bytes=settings.file_megabytes * MEGABYTE,
+                per_message=settings.files_per_message,
+                ticket_bytes=settings.ticket_megabytes * MEGABYTE,
+            ),
+            mailer=_mailer(settings),
+            letters=Letters(settings.base_url, settings.mail_from, settings.site_name),
+        )
+    ]
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    if settings.smtp_host:
+        return SmtpMailer(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_username,
+            settings.smtp_password,
+            settings.smtp_security,
+            settings.smtp_timeout,
+        )
+    return FolderMailer(settings.data / "mail") if settings.demo else None
+
+
+def _reads_only(connection: Connection) -> bool:
+    """Tell whether the transaction belongs to a page view, which never writes (but for a note of last use)."""
+    writes = connection.get_execution_options().get("writes", False)
+    return has_request_context() and request.method in SAFE and not writes
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 (any driver's connection)
+    if isinstance(connection, sqlite3.Connection):
+        # The driver's own way of opening transactions loses updates: BEGIN is ours, below.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at the start of everything that may write, so that no update is lost between read and write."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN" if _reads_only(connection) else "BEGIN IMMEDIATE")

@@ -1,0 +1,47 @@
+"""The one typed door to Flask-WTF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
+from wtforms import Field
+
+from models.base import Refused
+from models.prose import cleaned
+
+
+def stripped(value: object) -> object:
+    """Return text without outer white space and without characters that no text has."""
+    return cleaned(value).strip() if isinstance(value, str) else value
+
+
+def tidied(value: object) -> object:
+    """Return text as it is stored, its white space kept."""
+    return cleaned(value) if isinstance(value, str) else value
+
+
+class Form(FlaskForm):  # type: ignore[misc]
+    """The base of every form. The guard has checked the CSRF token before any form is made."""
+
+    class Meta:
+        """CSRF is the guard's: it holds for every POST, also for those without a form class."""
+
+        csrf = False
+
+    def __init__(self, given: Mapping[str, Any] | None = None, **values: Any) -> None:  # noqa: ANN401
+        """Take `given` (a text that was kept) instead of what the request posts; `values` fill what neither has."""
+        if given is not None:
+            super().__init__(MultiDict(dict(given)), **values)
+        else:
+            super().__init__(**values)
+
+    def refuse(self, refusal: Refused) -> None:
+        """Show the reason of a broken rule beside the field that it names, else above the form."""
+        field: Field | None = self._fields.get(refusal.field)
+        if field is None:
+            self.form_errors = [*self.form_errors, refusal.reason]
+        else:
+            field.errors = [*field.errors, refusal.reason]

@@ -1,0 +1,198 @@
+"""Files: first a part of a draft, then of the message that they were sent with. To us they are opaque bytes."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+
+from sqlalchemy import BigInteger, ForeignKey, String, func, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Model, NotFound, Refused, session_of, token
+from models.drafts import Draft
+from models.outside import FileStore
+from models.people import Person
+from models.tickets import Comment, Ticket, Tickets
+from models.wording import size
+
+MEGABYTE = 1024 * 1024
+# Bytes that an image of the kind begins with: only these are ever shown in place, everything else is downloaded.
+_SIGNATURES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    ("image/png", lambda head: head.startswith(b"\x89PNG\r\n\x1a\n")),
+    ("image/jpeg", lambda head: head.startswith(b"\xff\xd8\xff")),
+    ("image/gif", lambda head: head[:6] in {b"GIF87a", b"GIF89a"}),
+    ("image/webp", lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP"),
+)
+# Marks that turn the direction of text would let `exe.png` be shown as a name's end.
+_DIRECTION = dict.fromkeys(map(ord, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f"))
+
+
+class Attachment(Model):
+    """One file. It belongs to a draft until its message is sent; its address is random and checked at every fetch."""
+
+    __tablename__ = "attachments"
+
+    public_id: Mapped[str] = mapped_column(String(40), unique=True, default=token)
+    uploader_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    draft_id: Mapped[int | None] = mapped_column(ForeignKey("drafts.id"), index=True)
+    comment_id: Mapped[int | None] = mapped_column(ForeignKey("comments.id"), index=True)
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    stored: Mapped[str] = mapped_column(String(80), index=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    image: Mapped[str] = mapped_column(String(20), default="")
+    created_at: Mapped[datetime]
+
+    @property
+    def size(self) -> str:
+        """The size in words."""
+        return size(self.bytes)
+
+
+@dataclass(frozen=True)
+class FileLimits:
+    """How much may be attached."""
+
+    file_bytes: int
+    per_message: int
+    ticket_bytes: int
+
+    @property
+    def words(self) -> str:
+        """The limits as the form states them before anything is chosen."""
+        return f"Up to {size(self.file_bytes)} each, {self.per_message} files a message, {size(self.ticket_bytes)} a request."
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it arrives: its name, how many bytes the browser sent, and the bytes."""
+
+    name: str
+    bytes: int
+    chunks: Iterable[bytes]
+
+
+def safe_name(name: str) -> str:
+    """Return the file's last name without paths, control characters and marks of direction, at most 200 characters."""
+    last = name.replace("\\", "/").rsplit("/", maxsplit=1)[-1].translate(_DIRECTION)
+    plain = "".join(
+        c for c in unicodedata.normalize("NFC", last) if unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"}
+    )
+    stem, dot, end = plain.strip().rpartition(".")
+    kept = f"{stem[: 190 - len(end)]}.{end}" if dot and len(end) <= 20 else plain.strip()[:200]
+    return kept.strip() or "file"
+
+
+def attach(
+    draft: Draft,
+    upload: Upload,
+    files: FileStore,
+    limits: FileLimits,
+    *,
+    now: datetime,
+    on_ticket: int = 0,
+) -> Attachment:
+    """Keep the file with the draft; raises Refused naming the file when a limit is passed.
+
+    `on_ticket` is how many bytes the ticket has already. The bytes are stored before the row is written, so that a
+    row never names a file that is not there; a file without a row is swept by the worker.
+    """
+    session = session_of(draft)
+    name = safe_name(upload.name)
+    kept = files_of(draft)
+    if len(kept) >= limits.per_message:
+        raise Refused(f"Remove a file to add {name}: a message carries at most {limits.per_message} files.", "files")
+    if upload.bytes > limits.file_bytes:
+        raise Refused(
+            f"Remove or replace {name}: it is {size(upload.bytes)} and files can be up to {size(limits.file_bytes)}.",
+            "files",
+        )
+    if upload.bytes == 0:
+        raise Refused(f"Remove or replace {name}: it is empty.", "files")
+    if on_ticket + sum(a.bytes for a in kept) + upload.bytes > limits.ticket_bytes:
+        raise Refused(
+            f"{name} does not fit: the files of one request can be up to {size(limits.ticket_bytes)} together.", "files"
+        )
+    chunks = iter(upload.chunks)
+    head = next(chunks, b"")
+    stored, written = files.put(chain([head], chunks))
+    attachment = Attachment(
+        uploader_id=draft.person_id,
+        draft_id=draft.id,
+        name=name,
+        stored=stored,
+        bytes=written,
+        image=next((kind for kind, fits in _SIGNATURES if fits(head)), ""),
+        created_at=now,
+    )
+    session.add(attachment)
+    session.flush()
+    return attachment
+
+
+def files_of(draft: Draft) -> list[Attachment]:
+    """Return the draft's files in the order in which they came."""
+    return list(
+        session_of(draft).scalars(select(Attachment).where(Attachment.draft_id == draft.id).order_by(Attachment.id))
+    )
+
+
+def remove_file(draft: Draft, public_id: str) -> str:
+    """Take the file from the draft and return its name; raises NotFound when the draft has no such file."""
+    session = session_of(draft)
+    mine = select(Attachment).where(Attachment.public_id == public_id, Attachment.draft_id == draft.id)
+    attachment = session.scalar(mine)
+    if attachment is None:
+        raise NotFound
+    session.delete(attachment)
+    return attachment.name
+
+
+def hand_over(draft: Draft, comment: Comment) -> list[Attachment]:
+    """Give the draft's files to the message that was sent."""
+    handed = files_of(draft)
+    for attachment in handed:
+        attachment.draft_id = None
+        attachment.comment_id = comment.id
+        attachment.ticket_id = comment.ticket_id
+    session_of(draft).flush()
+    return handed
+
+
+def attachments_of(comment_ids: Iterable[int], session: Session) -> dict[int, list[Attachment]]:
+    """Return the files of the messages, by message."""
+    found: dict[int, list[Attachment]] = {}
+    query = select(Attachment).where(Attachment.comment_id.in_(list(comment_ids))).order_by(Attachment.id)
+    for attachment in session.scalars(query):
+        found.setdefault(attachment.comment_id or 0, []).append(attachment)
+    return found
+
+
+def ticket_bytes(ticket_id: int, session: Session) -> int:
+    """Return how many bytes the ticket's files have together."""
+    total = select(func.coalesce(func.sum(Attachment.bytes), 0)).where(Attachment.ticket_id == ticket_id)
+    return int(session.scalar(total) or 0)
+
+
+def attachment_of(actor: Person, scopes: Iterable[Tickets], public_id: str) -> Attachment:
+    """Return the file if the person may see its ticket (and its note), or it is in their own draft; else NotFound."""
+    session = session_of(actor)
+    of_draft = Attachment.draft_id.in_(select(Draft.id).where(Draft.person_id == actor.id))
+    ways = [of_draft]
+    for scope in scopes:
+        messages = select(Comment.id).join(Ticket, Ticket.id == Comment.ticket_id).where(scope.condition)
+        if not scope.internal:
+            messages = messages.where(Comment.internal.is_(False))
+        ways.append(Attachment.comment_id.in_(messages))
+    attachment = session.scalar(select(Attachment).where(Attachment.public_id == public_id, or_(*ways)))
+    if attachment is None:
+        raise NotFound
+    return attachment
+
+
+def contents(attachment: Attachment, files: FileStore) -> Iterator[bytes]:
+    """Yield the file's bytes; raises FileNotFoundError when the store has lost them."""
+    return files.get(attachment.stored)

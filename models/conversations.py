@@ -1,0 +1,246 @@
+"""The conversation on a ticket: replies, answers, notes, and the states that they lead to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from models.attachments import hand_over
+from models.base import Refused, session_of
+from models.calendars import hours_for
+from models.catalogue import catalogue_at
+from models.drafts import Draft
+from models.events import EventKind, record
+from models.notices import note_event, tell
+from models.outbox import Letter
+from models.people import Person
+from models.promises import ResponseTarget
+from models.prose import BODY_MOST, RENDERER, cleaned, rendered, searchable
+from models.tickets import ACTIVE, REOPEN_FOR, Comment, Ticket, TicketState
+
+FINAL = "This request is closed. Open a follow-up: it is linked to this one, and your text is kept."
+
+
+def reply(ticket: Ticket, actor: Person, body: str, *, now: datetime, draft: Draft | None = None) -> Comment:
+    """Add a customer's reply; a request that waits or is resolved opens again. Raises Refused on a closed one."""
+    if ticket.is_final(now):
+        raise Refused(FINAL, "body")
+    comment = _say(ticket, actor, body, now=now, draft=draft)
+    before = ticket.state
+    if before is TicketState.RESOLVED:
+        _open_again(ticket, actor, now=now)
+    elif before is TicketState.WAITING:
+        move(ticket, actor, TicketState.OPEN, now=now)
+    tell(ticket, actor, Letter.TICKET_REPLIED, now=now, comment=comment)
+    return comment
+
+
+def answer(
+    ticket: Ticket,
+    actor: Person,
+    body: str,
+    *,
+    now: datetime,
+    then: TicketState | None = None,
+    draft: Draft | None = None,
+) -> Comment:
+    """Add an agent's public reply, which meets the promise, and leave the ticket in the state `then`.
+
+    Source: product rule 8.1, the first public reply by a human agent meets the promise.
+    """
+    if ticket.is_final(now):
+        raise Refused("This request is closed: only its customer can go on, with a follow-up.", "body")
+    comment = _say(ticket, actor, body, now=now, draft=draft, by_staff=True)
+    _meet(ticket, actor, now=now)
+    if ticket.assignee_id is None:
+        hand_to(ticket, actor, actor, now=now)
+    move(
+        ticket, actor, then or (TicketState.IN_PROGRESS if ticket.state is TicketState.OPEN else ticket.state), now=now
+    )
+    tell(ticket, actor, Letter.TICKET_REPLIED, now=now, comment=comment)
+    return comment
+
+
+def note(ticket: Ticket, actor: Person, body: str, *, now: datetime, draft: Draft | None = None) -> Comment:
+    """Add an internal note: no customer sees it, gets mail for it, or can find it."""
+    return _say(ticket, actor, body, now=now, draft=draft, by_staff=True, internal=True)
+
+
+def first_message(ticket: Ticket, actor: Person, body: str, *, now: datetime, draft: Draft | None) -> Comment:
+    """Add the description with which a request is filed."""
+    return _say(ticket, actor, body, now=now, draft=draft, kind=EventKind.TICKET_FILED)
+
+
+def _say(
+    ticket: Ticket,
+    actor: Person,
+    body: str,
+    *,
+    now: datetime,
+    draft: Draft | None,
+    by_staff: bool = False,
+    internal: bool = False,
+    kind: EventKind | None = None,
+) -> Comment:
+    text = cleaned(body).strip("\n")
+    if not text.strip():
+        raise Refused("Write your message first.", "body")
+    if len(text) > BODY_MOST:
+        raise Refused(f"Shorten the text: it has {len(text):,} characters, and {BODY_MOST:,} fit.", "body")
+    session = session_of(ticket)
+    comment = Comment(
+        ticket_id=ticket.id,
+        author_id=actor.id,
+        author=actor,
+        created_at=now,
+        source=text,
+        html=rendered(text),
+        renderer=RENDERER,
+        by_staff=by_staff,
+        internal=internal,
+    )
+    session.add(comment)
+    session.flush()
+    files = hand_over(draft, comment) if draft is not None else []
+    if draft is not None:
+        session.delete(draft)
+    if not internal:
+        # Notes stay out of what customers search.
+        ticket.search_text = f"{ticket.search_text} {searchable(text)}"[:200_000]
+    ticket.updated_at = now
+    record(
+        session,
+        kind or (EventKind.TICKET_NOTED if internal else EventKind.TICKET_REPLIED),
+        now=now,
+        actor_id=actor.id,
+        ticket_id=ticket.id,
+        organization_id=ticket.organization_id,
+        comment_id=comment.id,
+        internal=internal,
+        files=[attachment.name for attachment in files],
+    )
+    return comment
+
+
+def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:
+    target = ticket.target
+    if target is None or target.met_at is not None:
+        return
+    target.meet(now)
+    ticket.due_at = None
+    late = target.due_at is not None and now > target.due_at
+    kind = EventKind.PROMISE_MISSED if late else EventKind.PROMISE_MET
+    note_event(ticket, actor, kind, now=now, cycle=target.cycle, minutes=target.minutes)
+
+
+def move(ticket: Ticket, actor: Person | None, state: TicketState, *, now: datetime) -> bool:
+    """Set the state with all that hangs on it and return whether it changed."""
+    before = ticket.state
+    if state is before:
+        return False
+    session = session_of(ticket)
+    ticket.state = state
+    ticket.resolved_at = (
+        now if state is TicketState.RESOLVED else (ticket.resolved_at if state is TicketState.CLOSED else None)
+    )
+    ticket.closes_at = now + REOPEN_FOR if state is TicketState.RESOLVED else None
+    target = ticket.target
+    if target is not None and target.met_at is None:
+        hours = hours_for(session, target.calendar_id)
+        if state in {TicketState.WAITING, TicketState.RESOLVED, TicketState.CLOSED}:
+            target.pause(now, hours)
+        else:
+            target.resume(now, hours)
+        ticket.due_at = target.due_at if state in ACTIVE else None
+    note_event(ticket, actor, EventKind.TICKET_STATE, now=now, before=before.value, after=state.value)
+    return True
+
+
+def _open_again(ticket: Ticket, actor: Person, *, now: datetime) -> None:
+    """Reopen a resolved request: a fresh promise under the ticket's own terms starts (product rule 8.7)."""
+    last = ticket.target
+    ticket.state = TicketState.OPEN
+    ticket.resolved_at = ticket.closes_at = None
+    if last is not None and last.met_at is not None:
+        start_promise(ticket, now=now, cycle=last.cycle + 1)
+    elif last is not None:
+        last.resume(now, hours_for(session_of(ticket), last.calendar_id))
+        ticket.due_at = last.due_at
+    before, after = TicketState.RESOLVED.value, TicketState.OPEN.value
+    note_event(ticket, actor, EventKind.TICKET_STATE, now=now, before=before, after=after)
+
+
+def start_promise(ticket: Ticket, *, now: datetime, cycle: int = 1) -> ResponseTarget | None:
+    """Write down the promise that the ticket's terms give from now; None (and nothing written) where they give none."""
+    terms = catalogue_at(ticket.catalogue_version)
+    promised = terms.target(ticket.plan, ticket.door, ticket.severity)
+    if promised is None:
+        ticket.due_at = None
+        return None
+    calendar_id = ticket.organization.calendar_id if ticket.organization else None
+    target = ResponseTarget.begin(
+        cycle=cycle,
+        catalogue_version=ticket.catalogue_version,
+        plan=ticket.plan,
+        severity=ticket.severity,
+        target=promised,
+        calendar_id=calendar_id,
+        hours=hours_for(session_of(ticket), calendar_id),
+        now=now,
+    )
+    ticket.targets.append(target)
+    ticket.due_at = target.due_at
+    return target
+
+
+def hand_to(ticket: Ticket, actor: Person, assignee: Person | None, *, now: datetime) -> None:
+    before = ticket.assignee.name if ticket.assignee else ""
+    ticket.assignee = assignee
+    ticket.assignee_id = assignee.id if assignee else None
+    note_event(
+        ticket,
+        actor,
+        EventKind.TICKET_ASSIGNED,
+        now=now,
+        before=before,
+        after=assignee.name if assignee else "",
+        taken=assignee is actor,
+    )
+
+
+def set_state(ticket: Ticket, actor: Person, state: TicketState, *, now: datetime) -> None:
+    """Let an agent change the state without a message. Raises Refused for a closed ticket and for Closed itself."""
+    if ticket.is_final(now):
+        raise Refused("This request is closed for good.", "state")
+    if state is TicketState.CLOSED:
+        raise Refused("Requests close by themselves, 14 days after they are resolved. Choose Resolved.", "state")
+    if ticket.state is TicketState.RESOLVED and state in ACTIVE:
+        _open_again(ticket, actor, now=now)
+        changed = state is TicketState.OPEN or move(ticket, actor, state, now=now)
+    else:
+        changed = move(ticket, actor, state, now=now)
+    if changed:
+        tell(ticket, actor, Letter.TICKET_STATE, now=now)
+
+
+def resolve(ticket: Ticket, actor: Person, *, now: datetime) -> None:
+    """Let a customer mark the request as resolved."""
+    if ticket.is_final(now):
+        raise Refused(FINAL)
+    if move(ticket, actor, TicketState.RESOLVED, now=now):
+        tell(ticket, actor, Letter.TICKET_STATE, now=now)
+
+
+def reopen(ticket: Ticket, actor: Person, *, now: datetime) -> None:
+    """Open a resolved request again, for 14 days after it was resolved. Raises Refused after that."""
+    if ticket.is_final(now):
+        raise Refused(FINAL)
+    if ticket.state is not TicketState.RESOLVED:
+        return
+    _open_again(ticket, actor, now=now)
+    tell(ticket, actor, Letter.TICKET_STATE, now=now)
+
+
+def close(ticket: Ticket, *, now: datetime) -> None:
+    """Close a request whose 14 days have passed; the worker calls this."""
+    move(ticket, None, TicketState.CLOSED, now=now)
+    ticket.closes_at = None

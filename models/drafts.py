@@ -1,0 +1,71 @@
+"""What somebody is writing: kept on the server until it is sent, or 30 days after its last change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Model, session_of, token
+from models.people import Person
+
+# Product rule: a draft goes when it is sent, or 30 days after its last change.
+KEPT_FOR = timedelta(days=30)
+# A text that was on its way when the sign-in had ended waits so long for its writer.
+HELD_FOR = timedelta(hours=24)
+
+
+class Draft(Model):
+    """One person's unfinished form at one place: a door of the Help Center, or a ticket's reply."""
+
+    __tablename__ = "drafts"
+    __table_args__ = (UniqueConstraint("person_id", "place"), Index(None, "updated_at"))
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    place: Mapped[str] = mapped_column(String(60))
+    fields: Mapped[dict[str, Any]]
+    # Whatever is sent from this draft carries this key, and is taken once.
+    key: Mapped[str] = mapped_column(String(40), default=token)
+    updated_at: Mapped[datetime]
+
+
+class HeldText(Model):
+    """A form that arrived after its sender's sign-in had ended; given back to the same person alone."""
+
+    __tablename__ = "held_texts"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    endpoint: Mapped[str] = mapped_column(String(80))
+    path: Mapped[str] = mapped_column(String(255))
+    fields: Mapped[dict[str, Any]]
+    expires_at: Mapped[datetime]
+
+
+def draft_of(person: Person, place: str) -> Draft | None:
+    """Return the person's draft at that place, if there is one."""
+    return session_of(person).scalar(select(Draft).where(Draft.person_id == person.id, Draft.place == place))
+
+
+def drafts_of(person: Person) -> list[Draft]:
+    """Return the person's drafts, the latest first (there is one a place, so a hundred is plenty)."""
+    mine = select(Draft).where(Draft.person_id == person.id).order_by(Draft.updated_at.desc(), Draft.id.desc())
+    return list(session_of(person).scalars(mine.limit(100)))
+
+
+def keep_draft(person: Person, place: str, fields: Mapping[str, Any], *, now: datetime) -> Draft:
+    """Write down what the person has typed so far and return the draft."""
+    session = session_of(person)
+    draft = draft_of(person, place)
+    if draft is None:
+        draft = Draft(person_id=person.id, place=place, fields=dict(fields), updated_at=now)
+        session.add(draft)
+    else:
+        draft.fields = dict(fields)
+        draft.updated_at = now
+    session.flush()
+    return draft

@@ -1,0 +1,138 @@
+"""Organizations, who belongs to them, and their clusters."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from models.base import Labelled, Model, NotFound, session_of
+from models.people import Person
+from models.permissions import Role
+
+
+class Visibility(Labelled):
+    """Who in an organization sees requests that others of it filed."""
+
+    OWN = "own", "Everyone sees only their own requests"
+    MANAGERS = "managers", "Owner and Billing Admin see all requests"
+    EVERYONE = "everyone", "Everyone sees all requests"
+
+
+class Organization(Model):
+    """A customer of the company: it has a plan, members, clusters and a calendar of business hours."""
+
+    __tablename__ = "organizations"
+
+    slug: Mapped[str] = mapped_column(String(60), unique=True)
+    name: Mapped[str]
+    plan: Mapped[str] = mapped_column(String(20), default="basic")
+    plan_since: Mapped[datetime]
+    visibility: Mapped[Visibility] = mapped_column(default=Visibility.EVERYONE)
+    calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"))
+    renews_at: Mapped[datetime | None]
+    card: Mapped[str] = mapped_column(String(40), default="")
+
+    members: Mapped[list[Membership]] = relationship(back_populates="organization", order_by="Membership.id")
+
+
+class Membership(Model):
+    """That a person belongs to an organization, and as what."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (UniqueConstraint("person_id", "organization_id"), Index(None, "organization_id"))
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"))
+    role: Mapped[Role]
+
+    organization: Mapped[Organization] = relationship(back_populates="members", lazy="joined", innerjoin=True)
+    person: Mapped[Person] = relationship(back_populates="memberships")
+
+
+class Cluster(Model):
+    """A database cluster of an organization; one that is deleted keeps its row and its name."""
+
+    __tablename__ = "clusters"
+    __table_args__ = (Index(None, "organization_id", "name"),)
+
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"))
+    name: Mapped[str]
+    tier: Mapped[str] = mapped_column(String(40))
+    region: Mapped[str] = mapped_column(String(40))
+    environment: Mapped[str] = mapped_column(String(60), default="")
+    version: Mapped[str] = mapped_column(String(60), default="")
+    deleted_at: Mapped[datetime | None]
+
+
+def memberships_of(person: Person) -> list[Membership]:
+    """Return the person's memberships with their organizations, in the order of the names (one query a request)."""
+    return sorted(person.memberships, key=lambda m: m.organization.name.casefold())
+
+
+def role_in(person: Person, organization: Organization | None) -> Role | None:
+    """Return what the person is to the organization; None for a stranger."""
+    if organization is None:
+        return None
+    return next((m.role for m in person.memberships if m.organization_id == organization.id), None)
+
+
+def organization_of(person: Person, slug: str) -> Organization:
+    """Return the person's organization of that slug; raises NotFound for anybody else's and for none."""
+    for membership in person.memberships:
+        if membership.organization.slug == slug:
+            return membership.organization
+    raise NotFound
+
+
+def chosen_organization(person: Person) -> Organization | None:
+    """Return the organization that the person chose last, else the first by name; None without any."""
+    memberships = memberships_of(person)
+    for membership in memberships:
+        if membership.organization_id == person.chosen_organization_id:
+            return membership.organization
+    return memberships[0].organization if memberships else None
+
+
+def choose_organization(person: Person, slug: str) -> Organization:
+    """Remember the organization that the person works on from now; raises NotFound when it is not theirs."""
+    organization = organization_of(person, slug)
+    person.chosen_organization_id = organization.id
+    return organization
+
+
+def roles_of(person: Person) -> frozenset[Role]:
+    """Return all the roles that the person has anywhere."""
+    staff = {person.staff_role} if person.staff_role else set()
+    return frozenset(staff | {m.role for m in person.memberships}) or frozenset({Role.NOBODY})
+
+
+def managers_of(organization: Organization) -> Select[tuple[Person]]:
+    """Select those who may change the organization's plan, by name."""
+    return (
+        select(Person)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(
+            Membership.organization_id == organization.id,
+            Membership.role.in_([Role.OWNER, Role.BILLING_ADMIN]),
+            Person.active,
+        )
+        .order_by(Person.name)
+    )
+
+
+def clusters_of(organization: Organization) -> list[Cluster]:
+    """Return the organization's present clusters by name."""
+    present = select(Cluster).where(Cluster.organization_id == organization.id, Cluster.deleted_at.is_(None))
+    return list(session_of(organization).scalars(present.order_by(Cluster.name)))
+
+
+def colleagues_of(organization: Organization, session: Session) -> list[Person]:
+    """Return the active members of the organization by name."""
+    members = (
+        select(Person)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.organization_id == organization.id, Person.active)
+    )
+    return list(session.scalars(members.order_by(Person.name)))

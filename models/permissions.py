@@ -1,0 +1,57 @@
+"""Who may do what: one table that feeds the guard, the pages and the generated test matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from models.base import Labelled
+
+
+class Permission(Labelled):
+    """Something that a person may be allowed to do; every route names one, or is public."""
+
+    SIGNED_IN = "signed-in", "use their own account"
+    HELP = "help", "see the Help Center and file requests"
+    REQUESTS = "requests", "follow and answer the requests that they can see"
+    SUPPORT = "support", "see their organization's plan"
+    CLUSTERS = "clusters", "see their organization's clusters"
+    DESK = "desk", "see every request, with its internal notes"
+    ANSWER = "answer", "answer, assign and classify requests"
+    DELIVERY = "delivery", "see mail that could not be delivered, and send it again"
+    ADMINISTRATION = "administration", "see the state of the installation"
+
+
+class Role(Labelled):
+    """What somebody is: to an organization, or to the company that gives support."""
+
+    OWNER = "owner", "Organization Owner"
+    BILLING_ADMIN = "billing-admin", "Organization Billing Admin"
+    MEMBER = "member", "Organization Member"
+    AGENT = "agent", "Support agent"
+    SALES = "sales", "Sales"
+    ADMINISTRATOR = "administrator", "Administrator"
+    NOBODY = "nobody", "No role yet"
+
+
+P = Permission
+
+_EVERYONE = frozenset({P.SIGNED_IN, P.HELP, P.REQUESTS})
+_CUSTOMER = _EVERYONE | {P.SUPPORT, P.CLUSTERS}
+
+GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.NOBODY: _EVERYONE,
+    Role.MEMBER: _CUSTOMER,
+    Role.BILLING_ADMIN: _CUSTOMER,
+    Role.OWNER: _CUSTOMER,
+    Role.AGENT: _EVERYONE | {P.DESK, P.ANSWER, P.DELIVERY},
+    Role.SALES: _EVERYONE,
+    Role.ADMINISTRATOR: _EVERYONE | {P.DELIVERY, P.ADMINISTRATION},
+}
+
+ORGANIZATION_ROLES = (Role.OWNER, Role.BILLING_ADMIN, Role.MEMBER)
+STAFF_ROLES = (Role.AGENT, Role.SALES, Role.ADMINISTRATOR)
+
+
+def allowed(roles: Iterable[Role], permission: Permission) -> bool:
+    """Tell whether any of the roles grants the permission."""
+    return any(permission in GRANTS[role] for role in roles)

@@ -1,0 +1,253 @@
+"""Tickets: what customers call requests. The tables, the states, and who sees which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint, false, or_, select, update
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
+
+from models.base import Labelled, Model, NotFound, session_of
+from models.catalogue import DoorName, Severity
+from models.organizations import Cluster, Organization, Visibility
+from models.people import Person
+from models.permissions import Permission, Role, allowed
+from models.promises import ResponseTarget
+
+# Product rule: replies reopen for so long after Resolved; then Closed is final.
+REOPEN_FOR = timedelta(days=14)
+
+Body = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+
+
+class TicketState(Labelled):
+    """The five states; `desk_label` is what staff read, `mark` names the glyph."""
+
+    OPEN = "open", "Open"
+    IN_PROGRESS = "in-progress", "In progress"
+    WAITING = "waiting", "Waiting for you"
+    RESOLVED = "resolved", "Resolved"
+    CLOSED = "closed", "Closed"
+
+    @property
+    def desk_label(self) -> str:
+        """The state in the words of those who answer."""
+        return "Waiting for customer" if self is TicketState.WAITING else self.label
+
+    @property
+    def mark(self) -> str:
+        """The name of the state's glyph and colour."""
+        marks = {"in-progress": "progress", "waiting": "you", "resolved": "done"}
+        return marks.get(self.value, self.value)
+
+
+ACTIVE = (TicketState.OPEN, TicketState.IN_PROGRESS, TicketState.WAITING)
+OURS = (TicketState.OPEN, TicketState.IN_PROGRESS)
+
+
+class Counter(Model):
+    """The last number given out under a name; a row's lock gives each number once on every database."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(String(20), unique=True)
+    value: Mapped[int]
+
+
+class Ticket(Model):
+    """One request, filed at a door, under the terms that its organization had then."""
+
+    __tablename__ = "tickets"
+    __table_args__ = (
+        Index(None, "organization_id", "updated_at"),
+        Index(None, "opener_id", "updated_at"),
+        Index(None, "state", "due_at"),
+        Index(None, "assignee_id", "state", "due_at"),
+        Index(None, "closes_at"),
+        Index(None, "updated_at"),
+    )
+
+    key: Mapped[str] = mapped_column(String(20), unique=True)
+    door: Mapped[DoorName]
+    state: Mapped[TicketState] = mapped_column(default=TicketState.OPEN)
+    severity: Mapped[Severity]
+    summary: Mapped[str]
+    search_text: Mapped[str] = mapped_column(Body)
+    organization_id: Mapped[int | None] = mapped_column(ForeignKey("organizations.id"))
+    cluster_id: Mapped[int | None] = mapped_column(ForeignKey("clusters.id"))
+    # A cluster that is deleted later keeps its name here.
+    cluster_name: Mapped[str] = mapped_column(default="")
+    environment: Mapped[str] = mapped_column(String(60), default="")
+    components: Mapped[list[Any]] = mapped_column(default=list)
+    version_affected: Mapped[str] = mapped_column(String(60), default="")
+    confidential: Mapped[bool] = mapped_column(default=False)
+    opener_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    follows_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
+    # The terms: what the organization had when it filed, kept until the ticket is closed.
+    plan: Mapped[str] = mapped_column(String(20))
+    catalogue_version: Mapped[str] = mapped_column(String(20))
+    # The random part of the mail thread's id.
+    thread: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    closes_at: Mapped[datetime | None]
+    severity_asked: Mapped[str] = mapped_column(String(4), default="")
+    # When the running promise falls due: a copy for sorting; null without a running one.
+    due_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(default=1)
+
+    organization: Mapped[Organization | None] = relationship(lazy="joined")
+    opener: Mapped[Person] = relationship(foreign_keys=[opener_id], lazy="joined", innerjoin=True)
+    assignee: Mapped[Person | None] = relationship(foreign_keys=[assignee_id], lazy="joined")
+    follows: Mapped[Ticket | None] = relationship(remote_side="Ticket.id", foreign_keys=[follows_id])
+    targets: Mapped[list[ResponseTarget]] = relationship(order_by=ResponseTarget.cycle, lazy="selectin")
+    cluster: Mapped[Cluster | None] = relationship()
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 (SQLAlchemy reads it from the class)
+
+    @property
+    def target(self) -> ResponseTarget | None:
+        """The promise of the present cycle; None where the terms promise nothing."""
+        return self.targets[-1] if self.targets else None
+
+    def is_final(self, now: datetime) -> bool:
+        """Tell whether the request is closed for good, also in the minutes before the worker says so."""
+        return self.state is TicketState.CLOSED or (self.closes_at is not None and self.closes_at <= now)
+
+
+class Participant(Model):
+    """Somebody who reads, answers and gets the mail of one ticket, the one who filed it included."""
+
+    __tablename__ = "participants"
+    __table_args__ = (UniqueConstraint("person_id", "ticket_id"), Index(None, "ticket_id"))
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+
+    person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
+
+
+class Comment(Model):
+    """One message: the description, a reply, or a note that customers never see."""
+
+    __tablename__ = "comments"
+    __table_args__ = (Index(None, "ticket_id", "created_at", "id"),)
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
+    author_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    created_at: Mapped[datetime]
+    source: Mapped[str] = mapped_column(Body)
+    html: Mapped[str] = mapped_column(Body)
+    renderer: Mapped[int]
+    by_staff: Mapped[bool]
+    internal: Mapped[bool] = mapped_column(default=False)
+
+    author: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
+
+
+class Submission(Model):
+    """That a form was taken once: sending it again leads to the same result."""
+
+    __tablename__ = "submissions"
+    __table_args__ = (UniqueConstraint("person_id", "key"), Index(None, "at"))
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    key: Mapped[str] = mapped_column(String(40))
+    result: Mapped[str]
+    at: Mapped[datetime]
+
+
+def next_number(session: Session, name: str) -> int:
+    """Return the next number of the counter; concurrent callers never get the same one."""
+    bumped = update(Counter).where(Counter.name == name).values(value=Counter.value + 1)
+    if session.execute(bumped).rowcount != 1:  # type: ignore[attr-defined]
+        session.add(Counter(name=name, value=1))
+        session.flush()
+        return 1
+    return session.scalars(select(Counter.value).where(Counter.name == name)).one()
+
+
+def result_of(actor: Person, key: str) -> str | None:
+    """Return where an earlier submission of the same form by the same person led; None when it is new."""
+    earlier = select(Submission.result).where(Submission.person_id == actor.id, Submission.key == key)
+    return session_of(actor).scalar(earlier)
+
+
+def settle(actor: Person, key: str, result: str, *, now: datetime) -> None:
+    """Note that the form was taken; the unique row makes a second one fail at the flush."""
+    session = session_of(actor)
+    session.add(Submission(person_id=actor.id, key=key, result=result, at=now))
+    session.flush()
+
+
+def seen_by(person: Person) -> ColumnElement[bool]:
+    """Return the condition for tickets that the person sees as a customer.
+
+    One's own, those one takes part in, and those that the organization's visibility shows. Membership comes first:
+    who leaves an organization loses its tickets at once. Confidential ones are for their participants alone.
+    """
+    mine = select(Participant.ticket_id).where(Participant.person_id == person.id)
+    organizations = [m.organization_id for m in person.memberships]
+    open_to_all = [m.organization_id for m in person.memberships if _sees_all(m.role, m.organization.visibility)]
+    takes_part = Ticket.id.in_(mine) & or_(Ticket.organization_id.is_(None), Ticket.organization_id.in_(organizations))
+    if not open_to_all:
+        return takes_part
+    return or_(takes_part, Ticket.organization_id.in_(open_to_all) & Ticket.confidential.is_(False))
+
+
+def _sees_all(role: Role, visibility: Visibility) -> bool:
+    if visibility is Visibility.MANAGERS:
+        return role in {Role.OWNER, Role.BILLING_ADMIN}
+    return visibility is Visibility.EVERYONE
+
+
+@dataclass(frozen=True)
+class Tickets:
+    """The tickets that one person sees: everything about tickets is found through it."""
+
+    session: Session
+    condition: ColumnElement[bool]
+    internal: bool = False
+
+    def one_or_404(self, key: str) -> Ticket:
+        """Return the ticket of that key; raises NotFound for another's as for none."""
+        found = self.find(key)
+        if found is None:
+            raise NotFound
+        return found
+
+    def find(self, key: str) -> Ticket | None:
+        """Return the ticket of that key, or None."""
+        if len(key) > 20:
+            return None
+        query = select(Ticket).where(Ticket.key == key.upper(), self.condition)
+        return self.session.scalars(query.options(joinedload(Ticket.follows))).unique().one_or_none()
+
+
+def tickets_of(actor: Person) -> Tickets:
+    """Return the tickets that the person sees as a customer."""
+    return Tickets(session_of(actor), seen_by(actor))
+
+
+def desk_of(actor: Person, roles: Iterable[Role]) -> Tickets:
+    """Return all tickets for those whose roles let them see the desk, and none for others."""
+    may = allowed(roles, Permission.DESK)
+    return Tickets(session_of(actor), Ticket.id.is_not(None) if may else false(), internal=may)
+
+
+def participants_of(ticket: Ticket) -> list[Person]:
+    """Return those who take part, the one who filed first."""
+    query = select(Participant).where(Participant.ticket_id == ticket.id).order_by(Participant.id)
+    return [participant.person for participant in session_of(ticket).scalars(query)]
+
+
+def waiting_for(person: Person) -> int:
+    """Return how many requests wait for an answer of the person's side (counted to 99)."""
+    waiting = select(Ticket.id).where(seen_by(person), Ticket.state == TicketState.WAITING).limit(99)
+    return len(session_of(person).scalars(waiting).all())

@@ -1,0 +1,144 @@
+// Conveniences only: every page works without this file. No eval, no innerHTML, no inline handlers (CSP).
+(() => {
+  "use strict";
+  const UNREACHABLE = "We could not reach the server. Your text is still here. Try again.";
+  const REFUSED = {
+    403: "You may not do this. Your text is still here.",
+    404: "This is no longer here. Your text is still here: copy it before you leave the page.",
+    413: "That is too large. Your text is still here. Remove a file and try again.",
+    429: "Too many tries. Your text is still here. Wait a minute and try again.",
+  };
+  const FAILED = "Something went wrong on our side. Your text is still here. Try again.";
+  const OUTDATED = "We could not do that. Your text is still here: copy it, reload the page and try again.";
+  const find = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // ---- a message when the server cannot answer; it stays until something succeeds
+  const say = (words) => {
+    const flash = find("#flash");
+    if (!flash) return;
+    const box = document.createElement("div");
+    const text = document.createElement("div");
+    box.className = "flash";
+    box.dataset.s = "bad";
+    const icon = find("svg.i");
+    if (icon) {
+      const copy = icon.cloneNode(true);
+      const use = find("use", copy);
+      use.setAttribute("href", use.getAttribute("href").split("#")[0] + "#circle-alert");
+      box.append(copy);
+    }
+    text.textContent = words;
+    box.append(text);
+    flash.setAttribute("role", "alert");
+    flash.classList.add("now");
+    flash.replaceChildren(box);
+  };
+  const unsay = () => {
+    const flash = find("#flash.now");
+    if (!flash) return;
+    flash.classList.remove("now");
+    flash.setAttribute("role", "status");
+    flash.replaceChildren();
+  };
+
+  // ---- one submission at a time
+  const free = (form) => {
+    form.removeAttribute("aria-busy");
+    all("[data-upload]", form).forEach((bar) => { bar.hidden = true; });
+  };
+  const started = new WeakMap();
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.getAttribute("aria-busy") === "true") {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    form.setAttribute("aria-busy", "true");
+    // A download leaves the page where it is, and nothing reports its end.
+    setTimeout(free, 20000, form);
+  }, true);
+  addEventListener("pageshow", () => all("form[aria-busy]").forEach(free));
+
+  // ---- htmx: its answers, its failures, the way of an upload
+  const formOf = (event) => event.detail.elt && event.detail.elt.closest("form");
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const form = formOf(event);
+    if (form) started.set(form, Date.now());
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const form = formOf(event);
+    const cause = event.detail.requestConfig.triggeringEvent;
+    // A draft that saves itself while a submission is under way does not end that submission.
+    if (form && cause && /submit|click/.test(cause.type)) free(form);
+    if (event.detail.successful) unsay();
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    say(REFUSED[status] || (status < 500 ? OUTDATED : FAILED));
+  });
+  for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => say(UNREACHABLE));
+  document.addEventListener("htmx:xhr:progress", (event) => {
+    const form = formOf(event);
+    const bar = form && find("[data-upload]", form);
+    const { loaded, total, lengthComputable } = event.detail;
+    if (!bar || !lengthComputable || Date.now() - started.get(form) < 3000) return;
+    bar.hidden = false;
+    bar.value = (100 * loaded) / total;
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const region = event.detail.elt;
+    if (!(region instanceof Element)) return;
+    reveal(region);
+    const target = region.matches("[data-focus]") ? region : find("[data-focus]", region);
+    // Who types somewhere else (a search) is left alone.
+    const held = document.activeElement;
+    if (!target || (held && held !== document.body && !region.contains(held))) return;
+    if (target.tabIndex < 0) target.tabIndex = -1;
+    target.focus();
+  });
+
+  // ---- buttons that only a script can serve
+  const reveal = (root) => all("[data-reveal][hidden]", root).forEach((button) => { button.hidden = false; });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-reveal]");
+    if (!button) return;
+    const input = document.getElementById(button.dataset.reveal);
+    const shown = input.type === "text";
+    input.type = shown ? "password" : "text";
+    button.setAttribute("aria-pressed", String(!shown));
+  });
+  reveal(document);
+
+  // ---- the keyboard
+  const PLACES = { "?": "/shortcuts", "g r": "/requests", c: "/help" };
+  let before = "";
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches(".composer textarea")) {
+      event.preventDefault();
+      event.target.form.requestSubmit();
+      return;
+    }
+    if (document.documentElement.dataset.keys !== "on") return;
+    const ticking = typing && /checkbox|radio/.test(typing.type);
+    if ((typing && !ticking) || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const key = before + event.key;
+    before = event.key === "g" ? "g " : "";
+    const rows = all("[data-row]");
+    if (rows.length && (key === "j" || key === "k")) {
+      const here = rows.indexOf(document.activeElement);
+      rows[Math.max(0, Math.min(rows.length - 1, key === "j" ? here + 1 : here - 1))].focus();
+      return;
+    }
+    // A page names its own keys: data-key="r" is focused when it can be typed into, and pressed otherwise.
+    const named = find(`[data-key="${CSS.escape(key)}"]`) || (key === "/" ? find("#q, [type=search]") : null);
+    if (named) {
+      event.preventDefault();
+      if (named.matches("input, textarea, select")) named.focus();
+      else named.click();
+    } else if (Object.hasOwn(PLACES, key)) location.assign(PLACES[key]);
+  });
+})();
