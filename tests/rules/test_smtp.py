@@ -160,6 +160,11 @@ def test_a_server_that_hangs_or_drops_the_line_after_the_text_means_later() -> N
         assert time.monotonic() - began < 1.5
 
 
+def test_an_unknown_way_to_secure_mail_is_no_way() -> None:
+    with pytest.raises(ValueError, match="startls"):
+        SmtpMailer("127.0.0.1", 25, security="startls")
+
+
 def test_no_server_at_all_means_later() -> None:
     with pytest.raises(TryLater, match="No conversation"):
         SmtpMailer("127.0.0.1", free_port()).send(letter())
