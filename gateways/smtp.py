@@ -8,7 +8,6 @@ import socket
 import ssl
 import time
 from email.message import EmailMessage
-from typing import Literal
 
 from models.outside import TryLater, Undeliverable
 
@@ -18,15 +17,14 @@ OUR_FAULT = frozenset({421, 503, 530, 534, 535, 538})
 # Five minutes for one answer, as RFC 5321 section 4.5.3.2 would have it, lets a single server hold up all the mail.
 WHOLE_CONVERSATION = 30.0
 
-Security = Literal["none", "starttls", "tls"]
-
 
 class SmtpMailer:
     """A mail server at a host and port; one connection for each letter.
 
     `security` is "none", "starttls" (which is demanded: there is no going on without it) or "tls" from the first byte;
     certificates are checked. `timeout` is how many seconds the server may take for one answer; a whole conversation
-    takes at most 30. `sender` is the envelope's sender, where bounces go: without it the letter's From.
+    takes at most 30. `sender` is the envelope's sender, where bounces go: without it the letter's From. Raises
+    ValueError for another `security`, so that a slip of the pen cannot mean unencrypted.
     """
 
     def __init__(
@@ -35,10 +33,12 @@ class SmtpMailer:
         port: int,
         username: str = "",
         password: str = "",
-        security: Security = "none",
+        security: str = "none",
         timeout: float = 20,
         sender: str = "",
     ) -> None:
+        if security not in {"none", "starttls", "tls"}:
+            raise ValueError(f"{security!r} is no way to secure mail.")
         self.host = host
         self.port = port
         self.username = username

@@ -133,7 +133,7 @@ def _gaps(lower: datetime, upper: datetime, hours: Hours, pauses: Sequence[Pause
     """Cut time that does not count into pauses and closed times."""
     segments = []
     for begin, end in sorted((begin, end or upper) for begin, end in pauses):
-        if begin < upper and end > lower:
+        if begin < upper and end > max(begin, lower):
             if begin > lower:
                 segments.append(_closed(lower, begin, hours, zone))
                 lower = begin

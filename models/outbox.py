@@ -38,6 +38,8 @@ class Letter(Labelled):
     TICKET_REPLIED = "ticket_replied", "Reply"
     TICKET_STATE = "ticket_state", "Change of a request"
     TICKET_PARTICIPANT = "ticket_participant", "Added to a request"
+    TICKET_ASSIGNED = "ticket_assigned", "Ticket assigned"
+    TICKET_SEVERITY_ASKED = "ticket_severity_asked", "Higher severity asked for"
     SIGN_IN_RESET = "sign_in_reset", "Link for a new password"
     PASSWORD_CHANGED = "password_changed", "Password changed"
 
