@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, has_request_context, request
@@ -25,6 +26,7 @@ from models.attachments import FileLimits
 from models.base import Model
 from models.outside import FileStore, Mailer
 from models.people import Passwords
+from models.wording import moment, zone
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -84,7 +86,13 @@ def init(app: Flask, settings: Settings) -> None:
                 ticket_bytes=settings.ticket_megabytes * MEGABYTE,
             ),
             mailer=_mailer(settings),
-            letters=Letters(settings.base_url, settings.mail_from, settings.site_name),
+            letters=Letters(
+                Path(app.root_path) / "templates",
+                settings.base_url,
+                settings.mail_from,
+                settings.site_name,
+                {"moment": lambda at, name: moment(at, zone(name), at)},
+            ),
         )
     ]
 
@@ -98,6 +106,7 @@ def _mailer(settings: Settings) -> Mailer | None:
             settings.smtp_password,
             settings.smtp_security,
             settings.smtp_timeout,
+            settings.mail_from,
         )
     return FolderMailer(settings.data / "mail") if settings.demo else None
 

@@ -199,3 +199,13 @@ def attachment_of(actor: Person, scopes: Iterable[Tickets], public_id: str) -> A
 def contents(attachment: Attachment, files: FileStore) -> Iterator[bytes]:
     """Yield the file's bytes; raises FileNotFoundError when the store has lost them."""
     return files.get(attachment.stored)
+
+
+def discard(draft: Draft) -> None:
+    """Throw a draft away with its files; their bytes are swept by the worker."""
+    session = session_of(draft)
+    for attachment in files_of(draft):
+        session.delete(attachment)
+    session.flush()
+    session.delete(draft)
+    session.flush()

@@ -28,7 +28,7 @@ class Draft(Model):
     place: Mapped[str] = mapped_column(String(60))
     fields: Mapped[dict[str, Any]]
     # Whatever is sent from this draft carries this key, and is taken once.
-    key: Mapped[str] = mapped_column(String(40), default=token)
+    key: Mapped[str] = mapped_column(String(40))
     updated_at: Mapped[datetime]
 
 
@@ -57,15 +57,19 @@ def drafts_of(person: Person) -> list[Draft]:
     return list(session_of(person).scalars(mine.limit(100)))
 
 
-def keep_draft(person: Person, place: str, fields: Mapping[str, Any], *, now: datetime) -> Draft:
-    """Write down what the person has typed so far and return the draft."""
+def keep_draft(person: Person, place: str, fields: Mapping[str, Any], *, now: datetime, key: str = "") -> Draft:
+    """Write down what the person has typed so far and return the draft.
+
+    `key` is the form's own key: whatever is sent later from the draft counts as the same form.
+    """
     session = session_of(person)
     draft = draft_of(person, place)
     if draft is None:
-        draft = Draft(person_id=person.id, place=place, fields=dict(fields), updated_at=now)
+        draft = Draft(person_id=person.id, place=place, fields=dict(fields), key=key or token(), updated_at=now)
         session.add(draft)
     else:
         draft.fields = dict(fields)
         draft.updated_at = now
+        draft.key = key or draft.key
     session.flush()
     return draft

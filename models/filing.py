@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from models.attachments import discard
 from models.base import Refused, session_of, token
 from models.calendars import Hours, hours_for
 from models.catalogue import Catalogue, DoorName, PlanName, Severity, Target, catalogue
@@ -110,6 +111,8 @@ def file_ticket(
     """
     earlier = result_of(actor, key)
     if earlier is not None:
+        if draft is not None:
+            discard(draft)
         return earlier
     session = session_of(actor)
     terms = _check(actor, filing, now=now)

@@ -136,3 +136,12 @@ def colleagues_of(organization: Organization, session: Session) -> list[Person]:
         .where(Membership.organization_id == organization.id, Person.active)
     )
     return list(session.scalars(members.order_by(Person.name)))
+
+
+def cluster_for(person: Person, written: str) -> Cluster | None:
+    """Return the present cluster with that id if it is of one of the person's organizations; None for anything else."""
+    if not written.isascii() or not written.isdigit() or len(written) > 18:
+        return None
+    organizations = [m.organization_id for m in person.memberships]
+    mine = (Cluster.id == int(written)) & Cluster.organization_id.in_(organizations) & Cluster.deleted_at.is_(None)
+    return session_of(person).scalar(select(Cluster).where(mine))

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 # OWASP ASVS 5.0, 6.2.1 and 6.2.9: at least 8 characters, 15 advised, at least 64 allowed.
 PASSWORD_LEAST = 12
 PASSWORD_MOST = 200
-# OWASP ASVS 5.0, 6.4.1: a link that sets a password is used once and lives an hour.
-RESET_LIFE = timedelta(hours=1)
-SET_UP_LIFE = timedelta(hours=24)
 # Last use is written at most so often, so that reading pages stays reading.
 SEEN_EVERY = timedelta(minutes=5)
 
@@ -293,34 +290,3 @@ def change_password(
     spent = update(OneTimeLink).where(OneTimeLink.person_id == person.id, OneTimeLink.used_at.is_(None))
     session.execute(spent.values(used_at=now))
     record(session, EventKind.PASSWORD_CHANGED, now=now, actor_id=person.id)
-
-
-def make_link(session: Session, person: Person | None, *, now: datetime, life: timedelta) -> str:
-    """Return a fresh one-time secret; older ones of the same person (or the same set-up) die."""
-    whose = OneTimeLink.person_id == person.id if person else OneTimeLink.person_id.is_(None)
-    session.execute(update(OneTimeLink).where(whose, OneTimeLink.used_at.is_(None)).values(used_at=now))
-    secret = secrets.token_urlsafe(32)
-    session.add(OneTimeLink(token_hash=digest(secret), person_id=person.id if person else None, expires_at=now + life))
-    return secret
-
-
-def link_of(session: Session, secret: str, *, now: datetime, for_set_up: bool = False) -> OneTimeLink:
-    """Return the unused, unexpired link of that secret; raises NotFound for any other."""
-    whose = OneTimeLink.person_id.is_(None) if for_set_up else OneTimeLink.person_id.is_not(None)
-    live = (OneTimeLink.token_hash == digest(secret)) & OneTimeLink.used_at.is_(None) & (OneTimeLink.expires_at > now)
-    link = session.scalar(select(OneTimeLink).where(live, whose))
-    if link is None:
-        raise NotFound
-    return link
-
-
-def spend(session: Session, link: OneTimeLink, *, now: datetime) -> None:
-    """Use the link up; raises NotFound when another process was quicker."""
-    mine = update(OneTimeLink).where(OneTimeLink.id == link.id, OneTimeLink.used_at.is_(None)).values(used_at=now)
-    if session.execute(mine).rowcount != 1:  # type: ignore[attr-defined]
-        raise NotFound
-
-
-def has_administrator(session: Session) -> bool:
-    """Tell whether the installation is set up."""
-    return session.scalar(select(Person.id).where(Person.staff_role == Role.ADMINISTRATOR).limit(1)) is not None

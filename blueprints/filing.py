@@ -1,0 +1,151 @@
+"""Both portal forms: filling, drafts, files, preview, and filing."""
+
+from __future__ import annotations
+
+from flask import Blueprint, request
+from sqlalchemy.exc import IntegrityError
+from werkzeug.datastructures import MultiDict
+
+from blueprints.access import actor, held, let_go, requires
+from blueprints.pages import Answer, invalid, page, see_other
+from blueprints.sheets import Sheet, explained_door
+from blueprints.uploads import given_key, keep_typed, kept, take_files
+from extensions import clock, db
+from models.attachments import discard, remove_file
+from models.base import NotFound, Refused
+from models.catalogue import DoorName
+from models.drafts import draft_of, drafts_of
+from models.filing import file_ticket
+from models.permissions import Permission
+from models.prose import cleaned, rendered
+from models.tickets import result_of
+
+bp = Blueprint("filing", __name__)
+
+DOOR = "<any(technical, billing):door>"
+
+
+@bp.get(f"/help/{DOOR}/new")
+@requires(Permission.HELP)
+def new(door: str) -> Answer:
+    name = DoorName(door)
+    draft, fields, files = kept(door)
+    asked = {part: request.args[part] for part in ("organization", "cluster", "severity") if part in request.args}
+    given = held("filing.create") or fields or MultiDict()
+    sheet = Sheet(name, given, asked=asked)
+    if not sheet.entitled and "organization" not in asked:
+        return explained_door(name, draft)
+    key = draft.key if draft else None
+    return page("tickets/new.html", sheet=sheet, form=sheet.form(key), files=files, draft=draft, preview="")
+
+
+@bp.post(f"/help/{DOOR}/new")
+@requires(Permission.HELP)
+def create(door: str) -> Answer:
+    earlier = result_of(actor(), given_key())
+    if earlier is not None:
+        return see_other(f"/requests/{earlier}")
+    sheet = Sheet(DoorName(door), request.form)
+    form = sheet.form(given_key())
+    taken = take_files(form, door)
+    if not (form.validate_all() and taken):
+        return _refused(door, sheet)
+    try:
+        key = file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=draft_of(actor(), door))
+        let_go()
+        db.session.commit()
+    except Refused as refused:
+        db.session.rollback()
+        form.refuse(refused)
+        return _refused(door, sheet)
+    except IntegrityError:
+        # The same form came twice at the same moment, and the other one is the first.
+        db.session.rollback()
+        key = result_of(actor(), given_key())
+        if key is None:
+            raise
+    return see_other(f"/requests/{key}", good=sheet.filed_words(key))
+
+
+def _refused(door: str, sheet: Sheet) -> Answer:
+    """Show the form with its errors; what was typed is a draft from now on, so that nothing is lost anywhere."""
+    draft = keep_typed(door)
+    db.session.commit()
+    _, _, files = kept(door)
+    form = sheet.bound
+    return invalid("tickets/new.html", sheet=sheet, form=form, files=files, draft=draft, preview="")
+
+
+@bp.post(f"/help/{DOOR}/organization")
+@requires(Permission.HELP)
+def use_organization(door: str) -> Answer:
+    """Take over another organization or cluster without JavaScript: what hangs on it is filled anew."""
+    draft = keep_typed(door)
+    fields = dict(draft.fields)
+    for part in ("environment", "version"):
+        fields.pop(part, None)
+    draft.fields = fields
+    db.session.commit()
+    return see_other(f"/help/{door}/new")
+
+
+@bp.post(f"/help/{DOOR}/draft")
+@requires(Permission.HELP)
+def save_draft(door: str) -> Answer:
+    if result_of(actor(), given_key()) is None:
+        keep_typed(door)
+        db.session.commit()
+    return see_other("/help/drafts")
+
+
+@bp.get("/help/drafts")
+@requires(Permission.HELP)
+def drafts() -> Answer:
+    return page("tickets/drafts.html", drafts=drafts_of(actor()), doors={d.value: d.label for d in DoorName})
+
+
+@bp.post(f"/help/{DOOR}/discard")
+@requires(Permission.HELP)
+def discard_draft(door: str) -> Answer:
+    draft = draft_of(actor(), door)
+    if draft is not None:
+        discard(draft)
+    let_go()
+    db.session.commit()
+    return see_other("/help", good="The draft is thrown away.")
+
+
+@bp.post(f"/help/{DOOR}/files")
+@requires(Permission.HELP)
+def add_files(door: str) -> Answer:
+    sheet = Sheet(DoorName(door), request.form)
+    form = sheet.form(given_key())
+    if not take_files(form, door):
+        return _refused(door, sheet)
+    keep_typed(door)
+    db.session.commit()
+    return see_other(f"/help/{door}/new")
+
+
+@bp.post(f"/help/{DOOR}/files/remove")
+@requires(Permission.HELP)
+def drop_file(door: str) -> Answer:
+    draft = keep_typed(door)
+    try:
+        name = remove_file(draft, request.form.get("file", "")[:40])
+    except NotFound:
+        name = ""
+    db.session.commit()
+    return see_other(f"/help/{door}/new", good=f"{name} is removed." if name else "")
+
+
+@bp.post(f"/help/{DOOR}/preview")
+@requires(Permission.HELP)
+def preview(door: str) -> Answer:
+    sheet = Sheet(DoorName(door), request.form)
+    draft = keep_typed(door)
+    db.session.commit()
+    _, _, files = kept(door)
+    text = rendered(cleaned(request.form.get("description", ""))[:70_000])
+    form = sheet.form(given_key())
+    return page("tickets/new.html", sheet=sheet, form=form, files=files, draft=draft, preview=text)

@@ -1,0 +1,219 @@
+"""A portal form as one sheet: what was given, what the door offers for it, and what is promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from werkzeug.datastructures import MultiDict
+
+from blueprints.access import actor
+from blueprints.pages import Answer, organization_here, page, zone_here
+from extensions import clock, db, outside
+from forms.tickets import BillingForm, TechnicalForm
+from models import wording
+from models.base import token
+from models.catalogue import DoorName, PlanName, Severity, Target
+from models.choices import ListName, choices
+from models.drafts import Draft
+from models.explanations import Explanation, explain
+from models.filing import Filing, offer, plan_of
+from models.organizations import Cluster, Organization, cluster_for, clusters_of, memberships_of
+from models.promises import due
+
+NO_CLUSTER = "none"
+
+
+@dataclass(frozen=True)
+class SeverityChoice:
+    """A row of the severity picker."""
+
+    value: str
+    text: str
+    promise: str
+    by: str
+    open: bool
+
+
+@dataclass(frozen=True)
+class PromisePanel:
+    """What is promised for the chosen severity if the request is sent now, and what the next plan would promise."""
+
+    severity: Severity
+    target: Target
+    at: object
+    words: str
+    explanation: Explanation
+    hours: str
+    zone: str
+    better_plan: str
+    better_target: str
+    better_words: str
+
+
+class Sheet:
+    """One door's form for one person: `given` is what was typed, `asked` what the address chooses beside it."""
+
+    def __init__(self, door: DoorName, given: MultiDict[str, str], *, asked: dict[str, str] | None = None) -> None:
+        self.door = door
+        self.base = f"/help/{door.value}"
+        self.limits = outside().limits
+        self._now = clock.now()
+        self._given = MultiDict(given)
+        self._asked = asked or {}
+        self.organizations = [m.organization for m in memberships_of(actor())]
+        self.entitled = [o for o in self.organizations if self._opens(o)]
+        self.cluster: Cluster | None = None
+        self.severity_cleared = ""
+        self._settle()
+
+    def _opens(self, organization: Organization) -> bool:
+        from models.catalogue import catalogue
+
+        return catalogue(self._now.date()).opens(plan_of(organization), self.door)
+
+    def _settle(self) -> None:
+        """Find the organization and the cluster that the form is about, and what hangs on them."""
+        for part, value in self._asked.items():
+            self._given.setlist(part, [value])
+        wanted = cluster_for(actor(), self._given.get("cluster", ""))
+        slug = self._given.get("organization")
+        if wanted is not None and "cluster" in self._asked and "organization" not in self._asked:
+            slug = next((o.slug for o in self.organizations if o.id == wanted.organization_id), slug)
+        self.organization = next((o for o in self.organizations if o.slug == slug), None)
+        if slug is None:
+            self.organization = self._default()
+        if wanted is not None and self.organization is not None and wanted.organization_id == self.organization.id:
+            self.cluster = wanted
+        elif self._asked:
+            self._given.poplist("cluster")
+        self.offer = offer(db.session(), self.door, self.organization, now=self._now)
+        if self._asked:
+            self._given.setlist("organization", [self.organization.slug if self.organization else ""])
+        self._fill_from_cluster()
+        self._clear_severity()
+
+    def _default(self) -> Organization | None:
+        here = organization_here(actor())
+        if here in self.entitled:
+            return here
+        return self.entitled[0] if self.entitled else None
+
+    def _fill_from_cluster(self) -> None:
+        if self.cluster is None:
+            return
+        for part, value in (("environment", self.cluster.environment), ("version", self.cluster.version)):
+            if value and (part not in self._given or "cluster" in self._asked):
+                self._given.setlist(part, [value])
+
+    def _clear_severity(self) -> None:
+        """Clear a severity that the organization's plan does not offer, and say so (product rule 6.3)."""
+        chosen = self._given.get("severity", "")
+        if chosen and chosen not in {s.value for s in self.offer.severities} and chosen in {s.value for s in Severity}:
+            if self.offer.open and not self._asked:
+                return  # a forged value of an open door is refused with an error, not cleared
+            self.severity_cleared = f"{chosen} is not offered here, so the choice is cleared."
+            self._given.poplist("severity")
+
+    def form(self, key: str | None = None) -> TechnicalForm | BillingForm:
+        """Return the form filled with what was given; its lists are those of this organization."""
+        kind = TechnicalForm if self.door is DoorName.TECHNICAL else BillingForm
+        given = MultiDict(self._given)
+        given.setlist("key", [key or token()])
+        if "organization" not in given:
+            given.setlist("organization", [self.organization.slug if self.organization else ""])
+        form = kind(given)
+        nobody = [] if self.door is DoorName.TECHNICAL and self.organizations else [("", "Not about one organization")]
+        form.offer_organizations([*nobody, *((o.slug, o.name) for o in self.organizations)])
+        form.offer_clusters([("", "Not about one cluster"), *((str(c.id), _cluster_words(c)) for c in self.clusters)])
+        if isinstance(form, TechnicalForm):
+            form.offer_lists(*self._lists())
+        self.bound = form
+        return form
+
+    def _lists(self) -> tuple[list[str], list[str], list[str]]:
+        """Return environments, components and versions: those on offer and the cluster's own, once retired."""
+        lists = choices(db.session())
+        environments, versions = lists[ListName.ENVIRONMENT], lists[ListName.VERSION]
+        if self.cluster is not None:
+            environments += [e for e in [self.cluster.environment] if e and e not in environments]
+            versions = [*(v for v in [self.cluster.version] if v and v not in versions), *versions]
+        return environments, lists[ListName.COMPONENT], versions
+
+    @cached_property
+    def clusters(self) -> list[Cluster]:
+        """The clusters of the chosen organization."""
+        return clusters_of(self.organization) if self.organization else []
+
+    @property
+    def severities(self) -> list[SeverityChoice]:
+        """The rows of the severity picker: meaning, promise, and when a reply would be due."""
+        rows = []
+        for choice in self.offer.choices:
+            by = wording.moment(choice.by, zone_here(), self._now) if choice.by else ""
+            promise = choice.target.words if choice.target else ""
+            rows.append(SeverityChoice(choice.severity.value, choice.text, promise, by, open=True))
+        return rows
+
+    @property
+    def panel(self) -> PromisePanel | None:
+        """The promise for the chosen severity; None while none is chosen, or where nothing is promised."""
+        chosen = self._given.get("severity", "")
+        choice = next((c for c in self.offer.choices if c.severity.value == chosen), None)
+        if choice is None or choice.target is None or choice.by is None:
+            return None
+        zone, hours = zone_here(), self.offer.hours
+        better = self.offer.catalogue.next_better(self.offer.plan, choice.severity)
+        better_by = due(self._now, better[1], hours) if better else None
+        return PromisePanel(
+            severity=choice.severity,
+            target=choice.target,
+            at=choice.by,
+            words=wording.moment(choice.by, zone, self._now),
+            explanation=explain(self._now, choice.target, hours, (), self._now, zone),
+            hours=hours.words,
+            zone=hours.zone.key,
+            better_plan=better[0].label if better else "",
+            better_target=better[1].words if better else "",
+            better_words=wording.moment(better_by, zone, self._now) if better_by else "",
+        )
+
+    @property
+    def plan(self) -> PlanName:
+        """The plan of the chosen organization."""
+        return self.offer.plan
+
+    def filing(self) -> Filing:
+        """Return what the valid form says."""
+        form = self.bound
+        technical = isinstance(form, TechnicalForm)
+        return Filing(
+            door=self.door,
+            organization=self.organization,
+            cluster=self.cluster,
+            severity=Severity(form.severity.data),
+            summary=form.summary.data,
+            description=form.description.data,
+            environment=form.environment.data if technical else "",
+            components=tuple(dict.fromkeys(form.components.data or ())) if technical else (),
+            version=(form.version.data or "") if technical else "",
+            confidential=form.confidential.data,
+        )
+
+    def filed_words(self, key: str) -> str:
+        """Return what is said once the request is filed: its number, and when we reply."""
+        choice = next((c for c in self.offer.choices if c.severity.value == self._given.get("severity")), None)
+        if choice is None or choice.by is None:
+            return f"{key} created. You get an email when we reply."
+        return f"{key} created. We will reply by {wording.moment(choice.by, zone_here(), self._now)}."
+
+
+def _cluster_words(cluster: Cluster) -> str:
+    return " – ".join(part for part in (cluster.name, cluster.tier, cluster.version) if part)
+
+
+def explained_door(door: DoorName, draft: Draft | None) -> Answer:
+    """Answer the closed door's page: why it is closed, what opens it, and where to go instead (200)."""
+    here = organization_here(actor())
+    closed = offer(db.session(), door, here, now=clock.now())
+    return page("tickets/closed_door.html", door=door, here=here, offer=closed, draft=draft)

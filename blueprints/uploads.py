@@ -1,0 +1,80 @@
+"""Files that come with a form: kept with the sender's draft, so that a refused form loses none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import request
+from werkzeug.datastructures import FileStorage, MultiDict
+
+from blueprints.access import actor
+from extensions import clock, db, outside
+from forms.base import Form
+from models.attachments import Attachment, Upload, attach, files_of, ticket_bytes
+from models.base import Refused, token
+from models.drafts import Draft, draft_of, keep_draft
+from models.tickets import Ticket
+
+_PIECE = 64 * 1024
+# What a form carries for itself, and not for the draft.
+_OWN = frozenset({"csrf_token", "key", "files", "file", "revision"})
+_DRAFT_MOST = 400_000
+
+
+def typed() -> dict[str, list[str]]:
+    """Return what was typed into the posted form, bounded; a draft keeps just this."""
+    fields = {name: values for name, values in request.form.lists() if name not in _OWN}
+    if sum(len(value) for values in fields.values() for value in values) > _DRAFT_MOST or len(fields) > 50:
+        return {}
+    return fields
+
+
+def given_key() -> str:
+    """Return the form's own key, or a fresh one when there is none that could be ours."""
+    key = request.form.get("key", "")
+    return key if 16 <= len(key) <= 40 and key.isascii() and key.isprintable() else token()
+
+
+def keep_typed(place: str) -> Draft:
+    """Keep what was typed as the person's draft at that place."""
+    return keep_draft(actor(), place, typed(), now=clock.now(), key=given_key())
+
+
+def kept(place: str) -> tuple[Draft | None, MultiDict[str, str] | None, list[Attachment]]:
+    """Return the person's draft at that place, what was typed there, and its files."""
+    draft = draft_of(actor(), place)
+    if draft is None:
+        return None, None, []
+    return draft, MultiDict(draft.fields), files_of(draft)
+
+
+def take_files(form: Form, place: str, ticket: Ticket | None = None) -> bool:
+    """Attach the posted files to the draft at that place; returns whether all were taken, errors named in the form.
+
+    The draft is committed with them: a file that arrived is not asked for again.
+    """
+    uploads = [upload for upload in request.files.getlist("files") if upload.filename]
+    if not uploads:
+        return True
+    draft, fine = keep_typed(place), True
+    there = ticket_bytes(ticket.id, db.session()) if ticket else 0
+    for upload in uploads[:100]:
+        try:
+            attach(draft, _upload(upload), outside().files, outside().limits, now=clock.now(), on_ticket=there)
+        except Refused as refused:
+            form.refuse(refused)
+            fine = False
+    db.session.commit()
+    return fine
+
+
+def _upload(upload: FileStorage) -> Upload:
+    upload.stream.seek(0, 2)
+    length = upload.stream.tell()
+    upload.stream.seek(0)
+    return Upload(upload.filename or "file", length, _pieces(upload))
+
+
+def _pieces(upload: FileStorage) -> Iterator[bytes]:
+    while piece := upload.stream.read(_PIECE):
+        yield piece
