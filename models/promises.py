@@ -51,12 +51,10 @@ def counted(
     breaks = sorted((begin, end) for begin, end in pauses if end is not None)
     lasting = [begin for begin, end in pauses if end is None]
     stop = min([*lasting, *([] if until is None else [until])], default=None)
-    if stop is not None and stop <= start:
-        return
     for opens, upper in spans(AROUND_THE_CLOCK if target.around_the_clock else hours, start, stop):
         lower = opens
         for begin, end in breaks:
-            if begin < upper and end > lower:
+            if begin < upper:
                 if begin > lower:
                     yield lower, begin
                 lower = max(lower, end)

@@ -60,8 +60,8 @@ def test_the_severity_texts_are_word_for_word() -> None:
         "High impact on operations in production environments.",
         "Non-critical database usage issues in production or non-production environments",
         (
-            "General question on how a particular feature or function performs or should be configured. An issue that has "
-            "minimal impact on business and can be tolerated for a reasonable period."
+            "General question on how a particular feature or function performs or should be configured. An issue "
+            "that has minimal impact on business and can be tolerated for a reasonable period."
         ),
     ]
 

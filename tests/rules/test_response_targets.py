@@ -1,0 +1,187 @@
+"""The promise of a request through its life, and how it reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from models.calendars import Hours
+from models.catalogue import PlanName, Severity, Target
+from models.promises import ClockFace, ResponseTarget, Result, face
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NINE_TO_FIVE = (((540, 1020),),) * 5 + ((), ())
+WHOLE = (((0, 1440),),) * 7
+ZERO, MINUTE, HOUR = timedelta(0), timedelta(minutes=1), timedelta(hours=1)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def hours_in(zone: str, week: tuple[tuple[tuple[int, int], ...], ...] = NINE_TO_FIVE, *holidays: str) -> Hours:
+    return Hours(ZoneInfo(zone), week, {date.fromisoformat(day): f"Holiday {day}" for day in holidays})
+
+
+UTC_HOURS = hours_in("UTC")
+START = at("2027-06-04 14:00")  # Friday
+
+
+def promise(minutes: int = 240, around_the_clock: bool = False, start: datetime = START) -> ResponseTarget:
+    return ResponseTarget.begin(
+        cycle=1,
+        catalogue="2026-01",
+        plan=PlanName.STANDARD,
+        severity=Severity.S3,
+        target=Target(minutes, around_the_clock),
+        calendar_id=None,
+        hours=UTC_HOURS,
+        now=start,
+    )
+
+
+def test_the_first_reply_meets_it_and_the_second_changes_nothing() -> None:
+    made = promise()
+    assert (made.due_at, made.result) == (at("2027-06-07 10:00"), Result.DUE)
+    made.meet(at("2027-06-07 10:00"), UTC_HOURS)
+    assert (made.result, made.counted_seconds) == (Result.MET, 4 * 3600)
+    made.meet(at("2027-06-08 10:00"), UTC_HOURS)
+    assert made.met_at == at("2027-06-07 10:00")
+
+
+def test_a_moment_too_late_is_missed() -> None:
+    made = promise()
+    made.meet(at("2027-06-07 10:00:01"), UTC_HOURS)
+    assert made.result is Result.MISSED
+
+
+def test_a_silent_customer_never_causes_a_miss() -> None:
+    made = promise()
+    made.pause(at("2027-06-04 16:00"), UTC_HOURS)
+    assert (made.due_at, made.result, made.counted_seconds) == (None, Result.PAUSED, 2 * 3600)
+    made.pause(at("2027-06-05 16:00"), UTC_HOURS)
+    assert made.paused_at == at("2027-06-04 16:00")
+    made.resume(at("2027-06-07 10:00"), UTC_HOURS)
+    assert (made.due_at, made.result) == (at("2027-06-07 12:00"), Result.DUE)
+    made.resume(at("2027-06-08 10:00"), UTC_HOURS)
+    assert len(made.pauses) == 1
+    answered = promise()
+    answered.pause(at("2027-06-04 16:00"), UTC_HOURS)
+    answered.meet(at("2027-12-04 16:00"), UTC_HOURS)
+    assert (answered.result, answered.counted_seconds) == (Result.MET, 2 * 3600)
+
+
+def test_a_pause_does_not_save_a_late_reply() -> None:
+    made = promise(60)
+    made.pause(at("2027-06-04 16:00"), UTC_HOURS)
+    assert (made.due_at, made.result) == (at("2027-06-04 15:00"), Result.DUE)
+    made.resume(at("2027-06-07 10:00"), UTC_HOURS)
+    made.meet(at("2027-06-07 10:00"), UTC_HOURS)
+    assert (made.due_at, made.result) == (at("2027-06-04 15:00"), Result.MISSED)
+
+
+def test_a_clock_set_back_makes_no_negative_pause() -> None:
+    made = promise()
+    made.pause(at("2027-06-04 16:00"), UTC_HOURS)
+    made.resume(at("2027-06-04 15:00"), UTC_HOURS)
+    assert made.due_at == at("2027-06-07 10:00")
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        # From the original start, on its own kind of clock: two hours have passed.
+        (Target(180, True), "2027-06-04 17:00"),
+        (Target(60, True), "2027-06-04 15:00"),
+        (Target(60, False), "2027-06-04 15:00"),
+        (Target(480, False), "2027-06-07 14:00"),
+    ],
+)
+def test_a_new_severity_counts_from_the_original_start(target: Target, expected: str) -> None:
+    made = promise()
+    made.reclassify(Severity.S1, target, UTC_HOURS, at("2027-06-04 16:00"))
+    assert (made.severity, made.target, made.due_at) == (Severity.S1, target, at(expected))
+
+
+def test_a_new_severity_keeps_the_pauses_also_those_of_a_late_promise() -> None:
+    made = promise(60)
+    made.pause(at("2027-06-04 16:00"), UTC_HOURS)  # an hour late
+    made.reclassify(Severity.S4, Target(240, False), UTC_HOURS, at("2027-06-04 16:30"))
+    assert (made.due_at, made.counted_seconds) == (None, 2 * 3600)
+    made.resume(at("2027-06-07 10:00"), UTC_HOURS)
+    assert made.due_at == at("2027-06-07 12:00")
+    made.reclassify(Severity.S2, Target(240, True), UTC_HOURS, at("2027-06-07 10:30"))
+    assert made.due_at == at("2027-06-07 12:00")
+    made.meet(at("2027-06-07 11:00"), UTC_HOURS)
+    made.reclassify(Severity.S1, Target(30, True), UTC_HOURS, at("2027-06-07 11:30"))
+    assert (made.severity, made.result) == (Severity.S2, Result.MET)
+
+
+def test_new_hours_leave_what_was_used_and_count_on_from_now() -> None:
+    made, late_shift = promise(480), hours_in("UTC", (((720, 1320),),) * 5 + ((), ()))  # 12:00 to 22:00
+    now = at("2027-06-07 10:00")  # Monday: 3 h of Friday and 1 h of today are used
+    made.change_hours(UTC_HOURS, late_shift, now)
+    assert made.used(now, late_shift) == 4 * HOUR
+    assert made.due_at == at("2027-06-07 16:00")
+    made.pause(at("2027-06-07 13:00"), late_shift)
+    made.resume(at("2027-06-07 14:00"), late_shift)
+    assert made.due_at == at("2027-06-07 17:00")
+    made.change_hours(late_shift, UTC_HOURS, at("2027-06-07 15:00"))
+    assert made.used(at("2027-06-07 15:00"), UTC_HOURS) == 6 * HOUR
+    assert made.due_at == at("2027-06-07 17:00")
+    made.reclassify(Severity.S4, Target(720, False), UTC_HOURS, at("2027-06-07 15:00"))
+    assert made.due_at == at("2027-06-08 13:00")
+
+
+def test_new_hours_change_nothing_that_is_late_or_runs_around_the_clock() -> None:
+    late = promise(60)
+    late.change_hours(UTC_HOURS, hours_in("UTC", WHOLE), at("2027-06-04 16:00"))
+    assert late.due_at == at("2027-06-04 15:00")
+    late.pause(at("2027-06-04 16:30"), UTC_HOURS)
+    late.resume(at("2027-06-07 10:00"), UTC_HOURS)
+    assert late.due_at == at("2027-06-04 15:00")
+    changed = promise()
+    changed.change_hours(UTC_HOURS, hours_in("UTC", WHOLE), at("2027-06-04 16:00"))
+    changed.reclassify(Severity.S1, Target(90, True), hours_in("UTC", WHOLE), at("2027-06-04 16:10"))
+    assert changed.due_at == at("2027-06-04 15:30")
+    quick = promise(120, around_the_clock=True)
+    quick.change_hours(UTC_HOURS, hours_in("UTC", WHOLE), at("2027-06-04 15:00"))
+    assert quick.due_at == at("2027-06-04 16:00")
+
+
+# --- the face
+
+NOON = at("2027-06-07 10:00")
+
+
+def shown(made: ResponseTarget | None, now: datetime, why: str = "", staff: bool = False) -> tuple[str, str, str, str]:
+    seen: ClockFace = face(made, BERLIN, now, why=why, staff=staff)
+    return seen.mark, seen.icon, seen.words, seen.detail
+
+
+def test_the_face_of_a_running_clock() -> None:
+    made = promise()
+    assert shown(made, START) == ("ok", "clock", "Mon 7 Jun, 12:00", "Due in 2 days 20 h")
+    assert shown(made, NOON - 6 * HOUR) == ("ok", "clock", "Today, 12:00", "Due in 6 h")
+    assert shown(made, NOON - timedelta(hours=3, minutes=10)) == ("ok", "clock", "Due in 3 h 10 min", "Today, 12:00")
+    assert shown(made, NOON - 61 * MINUTE)[0] == "ok"
+    assert shown(made, NOON - 60 * MINUTE) == ("soon", "clock-alert", "Due in 1 h", "Today, 12:00")
+    assert shown(made, NOON - 14 * MINUTE)[2] == "Due in 14 min"
+    assert shown(made, NOON)[:3] == ("soon", "clock-alert", "Due in under 1 min")
+    late = ("over", "triangle-alert", "Late by 22 min", "Was due today, 12:00")
+    assert shown(made, NOON + 22 * MINUTE) == late
+
+
+def test_the_face_of_a_clock_that_stands() -> None:
+    made = promise(480)
+    made.pause(at("2027-06-04 16:20"), UTC_HOURS)
+    assert shown(made, NOON) == ("paused", "circle-pause", "Paused", "5 h 40 min left when you reply")
+    assert shown(made, NOON, staff=True)[3] == "5 h 40 min left when the customer replies"
+    met, missed = promise(), promise()
+    met.meet(START + 21 * MINUTE, UTC_HOURS)
+    assert shown(met, START + HOUR) == ("met", "circle-check", "Met in 21 min", "Replied today, 16:21")
+    missed.meet(NOON + 12 * MINUTE, UTC_HOURS)
+    assert shown(missed, NOON + HOUR) == ("missed", "triangle-alert", "Missed by 12 min", "Was due today, 12:00")
+    assert shown(None, NOON, why="Basic plan") == ("none", "minus", "No target", "Basic plan")
