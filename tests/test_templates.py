@@ -260,7 +260,7 @@ def test_the_other_controls_are_whole_html() -> None:
     form = filled(components="TiKV", urgent="y", secret="hunter2")
     file = SimpleNamespace(id=7, name=NONSENSE, size="1 kB", error="Too large")
     html = fragment(
-        "{{ forms.csrf() }}{{ forms.chips(f.components, many=true, optional=true) }}"
+        "{{ forms.csrf() }}{{ forms.on_enter() }}{{ forms.chips(f.components, many=true, optional=true) }}"
         "{{ forms.checkbox(f.urgent, hint='h') }}"
         "{{ forms.password(f.secret) }}{{ forms.file(f.files, hint='h') }}{{ forms.file_list([file], '/x') }}"
         "{{ forms.submit('Send', icon='send', data_key='s', disabled=false) }}",
