@@ -93,11 +93,21 @@
     if (!(region instanceof Element)) return;
     reveal(region);
     const target = region.matches("[data-focus]") ? region : find("[data-focus]", region);
-    // Who types somewhere else (a search) is left alone.
-    const held = document.activeElement;
-    if (!target || (held && held !== document.body && !region.contains(held))) return;
+    const { elt, triggeringEvent: cause } = event.detail.requestConfig || {};
+    // Only what somebody pressed or sent moves the focus: who types into a search or chooses a filter is left alone.
+    const meant = cause && /submit|click/.test(cause.type) && !elt.matches("form:not([method=post])");
+    if (!target || !meant) return;
     if (target.tabIndex < 0) target.tabIndex = -1;
     target.focus();
+  });
+
+  // A live region that arrives with its words is not read out; words that arrive in it are.
+  document.addEventListener("htmx:oobAfterSwap", (event) => {
+    const flash = find("#flash");
+    if (event.detail.target.id !== "flash" || !flash) return;
+    const words = [...flash.childNodes];
+    flash.replaceChildren();
+    requestAnimationFrame(() => flash.append(...words));
   });
 
   // ---- buttons that only a script can serve
