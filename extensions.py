@@ -13,7 +13,6 @@ from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
-from flask_wtf.csrf import CSRFError
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 

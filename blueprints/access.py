@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from flask import Flask, abort, g, make_response, redirect, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import joinedload
 from werkzeug.datastructures import MultiDict
@@ -139,8 +140,9 @@ def absolute_limit() -> timedelta:
 
 
 def _visitor(secret: str) -> Visitor | None:
-    whose = joinedload(SignIn.person).selectinload(Person.memberships).joinedload(Membership.organization)
-    entry = db.session.query(SignIn).options(whose).filter_by(token_hash=digest(secret)).one_or_none()
+    whose = joinedload(SignIn.person).joinedload(Person.memberships).joinedload(Membership.organization)
+    mine = select(SignIn).options(whose).where(SignIn.token_hash == digest(secret))
+    entry = db.session.scalars(mine).unique().one_or_none()
     if entry is None or not people.is_live(entry, now=clock.now(), idle=idle_limit(), absolute=absolute_limit()):
         return None
     return Visitor(secret, entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from flask import Blueprint, request, session
+from models.demo import ACCOUNTS, PASSWORD
 
 from blueprints.access import close_sign_in, open_sign_in, public, requires, visitor
 from blueprints.pages import Answer, found, invalid, page, see_other, too_many
@@ -12,7 +13,6 @@ from extensions import clock, db, outside
 from forms.auth import NewPasswordForm, ResetForm, SetUpForm, SignInForm
 from models import entrance, people
 from models.base import NotFound, Refused
-from models.demo import ACCOUNTS, PASSWORD
 from models.entrance import RESET_LIFE
 from models.events import EventKind, record
 from models.people import (

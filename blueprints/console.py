@@ -8,7 +8,7 @@ from blueprints.access import actor, may, requires
 from blueprints.pages import Answer, found, page, see_other
 from extensions import clock, db
 from models import support
-from models.organizations import chosen_organization, choose_organization, clusters_of, organization_of
+from models.organizations import choose_organization, chosen_organization, clusters_of, organization_of
 from models.permissions import Permission
 from models.tickets import tickets_of
 

@@ -65,6 +65,11 @@ def found(path: str) -> Answer:
     return redirect(path, 302)
 
 
+def plain(words: str, code: int = 200) -> Answer:
+    """Answer a line of text to a machine."""
+    return Response(f"{words}\n", code, content_type="text/plain; charset=utf-8")
+
+
 def nothing() -> Answer:
     """Answer that it is done, and leave the page as it is: 204."""
     return Response(status=204)
@@ -115,7 +120,7 @@ class Shell:
         chosen = organization_here(person) if person else None
         self.organization = _chosen(chosen) if chosen else None
         self.organizations = [_chosen(m.organization) for m in memberships_of(person)] if person else []
-        self.waiting = waiting_for(person) if person else 0
+        self.waiting = waiting_for(person) if person and not may(Permission.DESK) else 0
         self.nav = list(self._links()) if person else []
 
     def _links(self) -> Iterator[NavItem]:

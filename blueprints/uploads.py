@@ -17,7 +17,7 @@ from models.tickets import Ticket
 
 _PIECE = 64 * 1024
 # What a form carries for itself, and not for the draft.
-_OWN = frozenset({"csrf_token", "key", "files", "file", "revision"})
+_OWN = frozenset({"csrf_token", "key", "files", "file", "seen"})
 _DRAFT_MOST = 400_000
 
 

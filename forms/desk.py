@@ -16,8 +16,8 @@ class AnswerForm(Form):
     """A public reply or an internal note; the two never share a button."""
 
     key = HiddenField(validators=[Length(max=40)])
-    # The ticket's revision when the page was read: a later one means that something happened since.
-    revision = HiddenField(validators=[Length(max=20)])
+    # The last event on the page when it was read: a later one by somebody else means that something happened since.
+    seen = HiddenField(validators=[Length(max=20)])
     mode = RadioField(
         "Kind of message",
         choices=[("reply", "Reply"), ("note", "Internal note")],
@@ -36,12 +36,12 @@ class AnswerForm(Form):
 class StateForm(Form):
     """The state, without a message."""
 
-    revision = HiddenField(validators=[Length(max=20)])
+    seen = HiddenField(validators=[Length(max=20)])
     state = SelectField("Status", choices=_STATES, validators=[InputRequired("Choose a status.")])
 
 
 class AssigneeForm(Form):
     """Who has the ticket."""
 
-    revision = HiddenField(validators=[Length(max=20)])
+    seen = HiddenField(validators=[Length(max=20)])
     assignee = SelectField("Assignee", validate_choice=False, coerce=str)

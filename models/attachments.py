@@ -168,7 +168,10 @@ def hand_over(draft: Draft, comment: Comment) -> list[Attachment]:
 def attachments_of(comment_ids: Iterable[int], session: Session) -> dict[int, list[Attachment]]:
     """Return the files of the messages, by message."""
     found: dict[int, list[Attachment]] = {}
-    query = select(Attachment).where(Attachment.comment_id.in_(list(comment_ids))).order_by(Attachment.id)
+    ids = list(comment_ids)
+    if not ids:
+        return found
+    query = select(Attachment).where(Attachment.comment_id.in_(ids)).order_by(Attachment.id)
     for attachment in session.scalars(query):
         found.setdefault(attachment.comment_id or 0, []).append(attachment)
     return found

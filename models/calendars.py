@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, selectinload
+from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
 from models.base import Model, Refused
 from models.wording import DAY, WEEKDAYS, known_zone, zone
@@ -99,7 +99,7 @@ def hours_for(session: Session, calendar_id: int | None) -> Hours:
     """Return the hours of the calendar with that key, read with its holidays; without a key, the default."""
     if calendar_id is None:
         return DEFAULT
-    return hours_of(session.get(Calendar, calendar_id, options=[selectinload(Calendar.holidays)]))
+    return hours_of(session.get(Calendar, calendar_id, options=[joinedload(Calendar.holidays)]))
 
 
 def check_hours(zone_name: str, hours: Sequence[Sequence[Sequence[str]]]) -> Hours:

@@ -115,17 +115,17 @@ def add_participant(ticket: Ticket, actor: Person, person: Person, *, now: datet
         raise Refused(FINAL, "person")
     if not _belongs(ticket, person):
         raise Refused("Only members of the request’s organization can take part.", "person")
-    session = session_of(ticket)
-    there = select(Participant.id).where(Participant.ticket_id == ticket.id, Participant.person_id == person.id)
-    if session.scalar(there) is not None:
+    if takes_part(ticket, person):
         return
-    session.add(Participant(ticket_id=ticket.id, person_id=person.id))
+    session_of(ticket).add(Participant(ticket_id=ticket.id, person_id=person.id))
     note_event(ticket, actor, EventKind.TICKET_PARTICIPANT, now=now, added=person.name)
     post_to(ticket, person, Letter.TICKET_PARTICIPANT, now=now, actor=actor)
 
 
 def remove_participant(ticket: Ticket, actor: Person, person: Person, *, now: datetime) -> None:
     """End somebody's part in the ticket. Raises Refused for the one who filed it."""
+    if actor.id != person.id and not takes_part(ticket, actor):
+        raise Refused("Only those who take part can take others off.", "person")
     if person.id == ticket.opener_id:
         raise Refused("Whoever filed a request stays on it.", "person")
     gone = delete(Participant).where(Participant.ticket_id == ticket.id, Participant.person_id == person.id)
@@ -145,9 +145,17 @@ def candidates(ticket: Ticket) -> list[Person]:
 
 def set_confidential(ticket: Ticket, actor: Person, confidential: bool, *, now: datetime) -> None:
     """Hide the request from everybody in the organization but its participants, or show it again."""
+    if not takes_part(ticket, actor):
+        raise Refused("Only those who take part can change who sees the request.")
     if ticket.confidential is not confidential:
         ticket.confidential = confidential
         note_event(ticket, actor, EventKind.TICKET_CONFIDENTIAL, now=now, confidential=confidential)
+
+
+def takes_part(ticket: Ticket, person: Person) -> bool:
+    """Tell whether the person is one of the ticket's participants."""
+    there = select(Participant.id).where(Participant.ticket_id == ticket.id, Participant.person_id == person.id)
+    return session_of(ticket).scalar(there) is not None
 
 
 def _belongs(ticket: Ticket, person: Person) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, Select, UnaryExpression, and_, case, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from models.base import Labelled
 from models.catalogue import DoorName, Severity
@@ -119,15 +119,20 @@ def requests_of(actor: Person, scope: Tickets, wish: Wish) -> Listing:
     counts = {status: sum(by_state.get(state, 0) for state in status.states) for status in Status}
     size, total = actor.page_size, counts[wish.status]
     page = min(wish.page, max(1, -(-total // size)))
-    query = select(Ticket).where(found, Ticket.state.in_(wish.status.states)).order_by(*_order(wish.sort))
+    query = _rows().where(found, Ticket.state.in_(wish.status.states)).order_by(*_order(wish.sort))
     rows = scope.session.scalars(query.offset((page - 1) * size).limit(size)).unique().all()
     return Listing(rows, counts, Paging(page, size, len(rows), total, lambda n: wish.href(page=n)))
 
 
 def latest_of(scope: Tickets, most: int = 3) -> Sequence[Ticket]:
     """Return the person's latest requests."""
-    query = select(Ticket).where(scope.condition).order_by(*_order(Sort.UPDATED)).limit(most)
+    query = _rows().where(scope.condition).order_by(*_order(Sort.UPDATED)).limit(most)
     return scope.session.scalars(query).unique().all()
+
+
+def _rows() -> Select[Ticket]:
+    """Select tickets with all that a row shows."""
+    return select(Ticket).options(selectinload(Ticket.targets))
 
 
 def _narrowed(actor: Person, wish: Wish) -> list[ColumnElement[bool]]:
@@ -236,7 +241,7 @@ def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) ->
         if latest_first
         else (Ticket.due_at.is_(None), Ticket.due_at, Ticket.severity, Ticket.updated_at, Ticket.id)
     )
-    query = select(Ticket).where(found).order_by(*order).offset((page - 1) * size).limit(size)
+    query = _rows().where(found).order_by(*order).offset((page - 1) * size).limit(size)
     rows = session.scalars(query).unique().all()
     return rows, Paging(page, size, len(rows), total, lambda n: wish.href(page=n))
 

@@ -290,3 +290,9 @@ def change_password(
     spent = update(OneTimeLink).where(OneTimeLink.person_id == person.id, OneTimeLink.used_at.is_(None))
     session.execute(spent.values(used_at=now))
     record(session, EventKind.PASSWORD_CHANGED, now=now, actor_id=person.id)
+
+
+def agents(session: Session) -> list[Person]:
+    """Return the active support agents by name (two hundred at most)."""
+    active = select(Person).where(Person.staff_role == Role.AGENT, Person.active).order_by(Person.name, Person.id)
+    return list(session.scalars(active.limit(200)))

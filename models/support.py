@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from models.base import session_of
 from models.calendars import Hours, hours_for
 from models.catalogue import DoorName, Plan, PlanName, Severity, Target, catalogue
-from models.base import session_of
 from models.organizations import Organization, managers_of, role_in
 from models.people import Person
 from models.permissions import Role

@@ -106,7 +106,7 @@ class Ticket(Model):
     opener: Mapped[Person] = relationship(foreign_keys=[opener_id], lazy="joined", innerjoin=True)
     assignee: Mapped[Person | None] = relationship(foreign_keys=[assignee_id], lazy="joined")
     follows: Mapped[Ticket | None] = relationship(remote_side="Ticket.id", foreign_keys=[follows_id])
-    targets: Mapped[list[ResponseTarget]] = relationship(order_by=ResponseTarget.cycle, lazy="selectin")
+    targets: Mapped[list[ResponseTarget]] = relationship(order_by=ResponseTarget.cycle)
     cluster: Mapped[Cluster | None] = relationship()
 
     __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 (SQLAlchemy reads it from the class)
@@ -227,7 +227,8 @@ class Tickets:
         if len(key) > 20:
             return None
         query = select(Ticket).where(Ticket.key == key.upper(), self.condition)
-        return self.session.scalars(query.options(joinedload(Ticket.follows))).unique().one_or_none()
+        whole = query.options(joinedload(Ticket.follows), joinedload(Ticket.targets))
+        return self.session.scalars(whole).unique().one_or_none()
 
 
 def tickets_of(actor: Person) -> Tickets:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import or_, select
 
 from models.attachments import Attachment, attachments_of
 from models.base import session_of
@@ -60,50 +60,55 @@ class Entry:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A page of entries, the latest page first shown; `earlier` and `later` are page numbers or 0."""
+    """A part of the entries, oldest first. `earlier` is the id before which more stand, or 0."""
 
     entries: Sequence[Entry]
-    page: int
     earlier: int
-    later: int
-    last_comment: int
+    latest: bool
 
 
-def timeline_of(ticket: Ticket, *, internal: bool, desk: bool = False, page: int = 0) -> Timeline:
-    """Return a page of the ticket's timeline, the last one for page 0; notes and their kind only with `internal`."""
+def timeline_of(
+    ticket: Ticket, *, internal: bool, desk: bool = False, before: int = 0, most: int = ENTRIES
+) -> Timeline:
+    """Return the last entries of the ticket's timeline, or the last before the event with the id `before`.
+
+    Notes and their kind come only with `internal`; `desk` chooses the words for staff. Two statements.
+    """
     session = session_of(ticket)
     mine = (Event.ticket_id == ticket.id) & Event.kind.in_(_SHOWN)
     if not internal:
         mine &= Event.internal.is_(False)
-    total = session.scalar(select(func.count()).where(mine)) or 0
-    pages = max(1, -(-total // ENTRIES))
-    page = pages if page < 1 or page > pages else page
+    if before:
+        at = select(Event.at).where(Event.id == before, Event.ticket_id == ticket.id).scalar_subquery()
+        mine &= or_(Event.at < at, (Event.at == at) & (Event.id < before))
     query = (
         select(Event, Person.name, Comment)
         .outerjoin(Person, Person.id == Event.actor_id)
         .outerjoin(Comment, Comment.id == Event.comment_id)
         .where(mine)
-        .order_by(Event.at, Event.id)
-        .offset((page - 1) * ENTRIES)
-        .limit(ENTRIES)
+        .order_by(Event.at.desc(), Event.id.desc())
+        .limit(most + 1)
     )
-    rows = session.execute(query).all()
+    rows = session.execute(query).unique().all()
+    more, rows = len(rows) > most, rows[:most][::-1]
     files = attachments_of([comment.id for _, _, comment in rows if comment], session)
-    entries = [
-        Entry(
-            id=event.id,
-            at=event.at,
-            who=name or "",
-            words="" if comment else _words(event, desk=desk),
-            icon=_ICONS.get(event.kind, "history"),
-            link=str(event.data.get("key", "")) if event.kind is EventKind.TICKET_FOLLOWED_UP else "",
-            comment=comment,
-            files=tuple(files.get(comment.id, ())) if comment else (),
-        )
-        for event, name, comment in rows
-    ]
-    last = session.scalar(select(func.max(Comment.id)).where(Comment.ticket_id == ticket.id)) or 0
-    return Timeline(entries, page, page - 1, page + 1 if page < pages else 0, last)
+    entries = [_entry(event, name or "", comment, files, desk=desk) for event, name, comment in rows]
+    return Timeline(entries, entries[0].id if more and entries else 0, latest=not before)
+
+
+def _entry(
+    event: Event, name: str, comment: Comment | None, files: dict[int, list[Attachment]], *, desk: bool
+) -> Entry:
+    return Entry(
+        id=event.id,
+        at=event.at,
+        who=name,
+        words="" if comment else _words(event, desk=desk),
+        icon=_ICONS.get(event.kind, "history"),
+        link=str(event.data.get("key", "")) if event.kind is EventKind.TICKET_FOLLOWED_UP else "",
+        comment=comment,
+        files=tuple(files.get(comment.id, ())) if comment else (),
+    )
 
 
 def _words(event: Event, *, desk: bool) -> str:
@@ -136,3 +141,20 @@ def _words(event: Event, *, desk: bool) -> str:
 
 def _because(reason: object) -> str:
     return f": “{reason}”" if reason else ""
+
+
+def changes_since(ticket: Ticket, actor: Person, seen: int) -> list[Entry]:
+    """Return what others did on the ticket after the event with the id `seen`, in order (fifty at most)."""
+    session = session_of(ticket)
+    later = (Event.ticket_id == ticket.id) & Event.kind.in_(_SHOWN) & (Event.id > seen)
+    others = later & or_(Event.actor_id.is_(None), Event.actor_id != actor.id)
+    query = (
+        select(Event, Person.name, Comment)
+        .outerjoin(Person, Person.id == Event.actor_id)
+        .outerjoin(Comment, Comment.id == Event.comment_id)
+        .where(others)
+        .order_by(Event.at, Event.id)
+        .limit(50)
+    )
+    rows = session.execute(query).unique().all()
+    return [_entry(event, name or "", comment, {}, desk=True) for event, name, comment in rows]

@@ -1,0 +1,85 @@
+"""What the request's page and the desk's share: the composer's form, and the promise explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from blueprints.access import actor
+from blueprints.pages import zone_here
+from blueprints.uploads import given_key
+from extensions import clock
+from forms.base import Form
+from forms.tickets import CommentForm
+from models.base import session_of, token
+from models.calendars import hours_for
+from models.drafts import Draft, draft_of
+from models.explanations import Explanation, explain
+from models.promises import Result
+from models.tickets import Ticket, settle
+
+F = TypeVar("F", bound=Form)
+
+
+def comment_form(kind: type[F], draft: Draft | None, given: Mapping[str, Any] | None) -> F:
+    """Return the composer: empty, or with what was typed before; its key is the draft's."""
+    form = kind(given) if given else kind()
+    form["key"].data = draft.key if draft else token()
+    return form
+
+
+def commented(ticket: Ticket, form: CommentForm, place: str, verb: Callable[..., Any]) -> tuple[str, str]:
+    """Send the message by the verb and return where to go and what to say."""
+    draft, now = draft_of(actor(), place), clock.now()
+    if verb.__name__ == "follow_up":
+        key = verb(actor(), ticket, form.body.data, key=given_key(), now=now, draft=draft)
+        return f"/requests/{key}", f"{key} created. It follows {ticket.key}."
+    comment = verb(ticket, actor(), form.body.data, now=now, draft=draft)
+    settle(actor(), given_key(), ticket.key, now=now)
+    return f"/requests/{ticket.key}#message-{comment.id}", "Your reply is sent."
+
+
+@dataclass(frozen=True)
+class PromiseView:
+    """A ticket's promise as its page explains it."""
+
+    cycle: int
+    words: str
+    severity: str
+    plan: str
+    version: str
+    around_the_clock: bool
+    hours: str
+    zone: str
+    explanation: Explanation | None
+    taken: timedelta
+    result: Result
+    earlier: tuple[tuple[int, Result], ...]
+    changed_hours: bool
+
+
+def promise_view(ticket: Ticket) -> PromiseView | None:
+    """Return the promise with its reasons, in the reader's zone; None where nothing is promised."""
+    target = ticket.target
+    if target is None:
+        return None
+    hours = hours_for(session_of(ticket), target.calendar_id)
+    changed = target.carried_at is not None
+    reasons = explain(target.started_at, target.target, hours, target.all_pauses(), clock.now(), zone_here())
+    return PromiseView(
+        cycle=target.cycle,
+        words=target.target.words,
+        severity=target.severity.value,
+        plan=target.plan.label,
+        version=target.catalogue,
+        around_the_clock=target.around_the_clock,
+        hours=hours.words,
+        zone=hours.zone.key,
+        explanation=None if changed else reasons,
+        taken=timedelta(seconds=target.counted_seconds),
+        result=target.result,
+        earlier=tuple((past.cycle, past.result) for past in ticket.targets[:-1]),
+        changed_hours=changed,
+    )

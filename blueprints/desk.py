@@ -1,0 +1,330 @@
+"""The desk: agents' queues, and the ticket with all that its answer needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, request
+
+from blueprints.access import actor, held, let_go, may, requires, roles
+from blueprints.conversation import comment_form, promise_view
+from blueprints.pages import Answer, conflict, invalid, page, see_other, zone_here
+from blueprints.uploads import given_key, keep_typed, kept, take_files
+from extensions import clock, db, outside
+from forms.desk import AnswerForm, AssigneeForm, StateForm
+from forms.tickets import SeverityForm
+from models import conversations, handling
+from models.attachments import remove_file
+from models.base import Refused
+from models.catalogue import DoorName, Severity, catalogue_at
+from models.drafts import draft_of
+from models.listings import DeskWish, Queue, desk_counts, others_of, queue_of
+from models.organizations import clusters_of
+from models.people import Person, agents
+from models.permissions import Permission
+from models.promises import face
+from models.prose import cleaned, rendered
+from models.tickets import Ticket, TicketState, desk_of, participants_of, result_of, settle
+from models.timelines import changes_since, timeline_of
+
+bp = Blueprint("desk", __name__)
+
+
+@bp.get("/desk")
+@requires(Permission.DESK)
+def index() -> Answer:
+    person, now, zone = actor(), clock.now(), zone_here()
+    wish, scope = _wish(), desk_of(person, roles())
+    rows, paging = queue_of(person, scope, wish, now=now)
+    return page(
+        "desk/index.html",
+        wish=wish,
+        rows=rows,
+        paging=paging,
+        counts=desk_counts(person, scope, now=now),
+        queues=list(Queue),
+        doors=list(DoorName),
+        faces={t.id: face(t.target, zone, now, why=_why_none(t), staff=True) for t in rows},
+    )
+
+
+def _wish() -> DeskWish:
+    given = request.args
+    number = given.get("page", "")
+    return DeskWish(
+        queue=next((q for q in Queue if q.value == given.get("queue")), Queue.DUE),
+        door=next((d for d in DoorName if d.value == given.get("door")), None),
+        when=given.get("when", "") if given.get("when") in {"late", "soon"} else "",
+        text=cleaned(given.get("q", ""))[:200].strip(),
+        page=int(number) if number.isascii() and number.isdigit() and len(number) < 5 and int(number) else 1,
+    )
+
+
+def _why_none(ticket: Ticket) -> str:
+    return "Account/billing" if ticket.door is DoorName.BILLING else f"{ticket.plan.label} plan"
+
+
+def _ticket(key: str) -> Ticket:
+    return desk_of(actor(), roles()).one_or_404(key)
+
+
+def _shown(ticket: Ticket, form: AnswerForm | None = None, preview: str = "", **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return what the desk shows of one ticket."""
+    draft, fields, files = kept(f"ticket:{ticket.key}")
+    written = request.args.get("before", "")
+    timeline = timeline_of(
+        ticket,
+        internal=True,
+        desk=True,
+        before=int(written) if written.isascii() and written.isdigit() and len(written) < 16 else 0,
+    )
+    seen = str(timeline.entries[-1].id) if timeline.entries else "0"
+    form = form or comment_form(AnswerForm, draft, held("desk.send") or fields)
+    form.seen.data = seen
+    people = agents(db.session())
+    return {
+        "ticket": ticket,
+        "timeline": timeline,
+        "participants": participants_of(ticket),
+        "form": form,
+        "files": files,
+        "preview": preview,
+        "final": ticket.is_final(clock.now()),
+        "face": face(ticket.target, zone_here(), clock.now(), why=_why_none(ticket), staff=True),
+        "promise": promise_view(ticket),
+        "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),
+        "clusters": clusters_of(ticket.organization) if ticket.organization else [],
+        "others": others_of(ticket, desk_of(actor(), roles())),
+        "assign": _assign_form(ticket, people, seen),
+        "state": StateForm(formdata=None, state=ticket.state.value, seen=seen),
+        "may_answer": may(Permission.ANSWER),
+        "limits": outside().limits,
+        "changes": (),
+        **more,
+    }
+
+
+def _assign_form(ticket: Ticket, people: list[Person], seen: str) -> AssigneeForm:
+    form = AssigneeForm(formdata=None, assignee=str(ticket.assignee_id or ""), seen=seen)
+    form.assignee.choices = [("", "Nobody"), *((str(p.id), p.name) for p in people)]
+    return form
+
+
+def _seen() -> int:
+    written = request.form.get("seen", "")
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 16 else 0
+
+
+@bp.get("/desk/<key:key>")
+@requires(Permission.DESK)
+def show(key: str) -> Answer:
+    return page("desk/show.html", **_shown(_ticket(key)))
+
+
+@bp.post("/desk/<key:key>/messages")
+@requires(Permission.ANSWER)
+def send(key: str) -> Answer:
+    if result_of(actor(), given_key()) is not None:
+        return see_other(f"/desk/{key.upper()}")
+    ticket, form, place = _ticket(key), AnswerForm(), f"ticket:{key.upper()}"
+    taken = take_files(form, place, ticket)
+    if not (form.validate() and taken):
+        return _refused(ticket, form)
+    changes = changes_since(ticket, actor(), _seen())
+    if changes:
+        keep_typed(place)
+        db.session.commit()
+        return conflict("desk/show.html", **_shown(ticket, form, changes=changes))
+    try:
+        words, spot = _say(ticket, form, place)
+    except Refused as refused:
+        db.session.rollback()
+        form.refuse(refused)
+        return _refused(_ticket(key), form)
+    let_go()
+    db.session.commit()
+    return see_other(f"/desk/{ticket.key}#{spot}", good=words)
+
+
+def _say(ticket: Ticket, form: AnswerForm, place: str) -> tuple[str, str]:
+    draft, now = draft_of(actor(), place), clock.now()
+    if form.mode.data == "note":
+        comment = conversations.note(ticket, actor(), form.body.data, now=now, draft=draft)
+        words = "Internal note added. Customers do not see it."
+    else:
+        then = next((s for s in TicketState if s.value == form.then.data), None)
+        comment = conversations.answer(ticket, actor(), form.body.data, now=now, then=then, draft=draft)
+        words = "Reply sent to the customer."
+    settle(actor(), given_key(), ticket.key, now=now)
+    return words, f"message-{comment.id}"
+
+
+def _refused(ticket: Ticket, form: AnswerForm) -> Answer:
+    keep_typed(f"ticket:{ticket.key}")
+    db.session.commit()
+    return invalid("desk/show.html", **_shown(ticket, form))
+
+
+@bp.post("/desk/<key:key>/draft")
+@requires(Permission.ANSWER)
+def save_draft(key: str) -> Answer:
+    ticket = _ticket(key)
+    if result_of(actor(), given_key()) is None:
+        keep_typed(f"ticket:{ticket.key}")
+        db.session.commit()
+    return see_other("/help/drafts")
+
+
+@bp.post("/desk/<key:key>/files")
+@requires(Permission.ANSWER)
+def add_files(key: str) -> Answer:
+    ticket, form = _ticket(key), AnswerForm()
+    if not take_files(form, f"ticket:{ticket.key}", ticket):
+        return _refused(ticket, form)
+    keep_typed(f"ticket:{ticket.key}")
+    db.session.commit()
+    return see_other(f"/desk/{ticket.key}#reply")
+
+
+@bp.post("/desk/<key:key>/files/remove")
+@requires(Permission.ANSWER)
+def drop_file(key: str) -> Answer:
+    ticket = _ticket(key)
+    remove_file(keep_typed(f"ticket:{ticket.key}"), request.form.get("file", "")[:40])
+    db.session.commit()
+    return see_other(f"/desk/{ticket.key}#reply")
+
+
+@bp.post("/desk/<key:key>/preview")
+@requires(Permission.ANSWER)
+def preview(key: str) -> Answer:
+    ticket = _ticket(key)
+    keep_typed(f"ticket:{ticket.key}")
+    db.session.commit()
+    text = rendered(cleaned(request.form.get("body", ""))[:70_000])
+    return page("desk/show.html", **_shown(ticket, AnswerForm(), text))
+
+
+@bp.post("/desk/<key:key>/take")
+@requires(Permission.ANSWER)
+def take(key: str) -> Answer:
+    ticket = _ticket(key)
+    try:
+        handling.take(ticket, actor(), now=clock.now())
+    except Refused as refused:
+        form = comment_form(AnswerForm, None, None)
+        form.refuse(refused)
+        return conflict("desk/show.html", **_shown(ticket, form))
+    db.session.commit()
+    return see_other(f"/desk/{ticket.key}", good=f"{ticket.key} is yours.")
+
+
+@bp.post("/desk/<key:key>/assignee")
+@requires(Permission.ANSWER)
+def assign(key: str) -> Answer:
+    ticket, people = _ticket(key), agents(db.session())
+    given = request.form.get("assignee", "")
+    assignee = next((p for p in people if str(p.id) == given), None)
+    return _change(ticket, lambda: _assign(ticket, assignee, given), "The assignee is changed.")
+
+
+def _assign(ticket: Ticket, assignee: Person | None, given: str) -> None:
+    if given and assignee is None:
+        raise Refused("Choose one of the support agents.", "assignee")
+    handling.assign(ticket, actor(), assignee, now=clock.now())
+
+
+@bp.post("/desk/<key:key>/state")
+@requires(Permission.ANSWER)
+def set_state(key: str) -> Answer:
+    ticket = _ticket(key)
+    state = next((s for s in TicketState if s.value == request.form.get("state")), None)
+    return _change(ticket, lambda: _set_state(ticket, state), "The status is changed.")
+
+
+def _set_state(ticket: Ticket, state: TicketState | None) -> None:
+    if state is None:
+        raise Refused("Choose a status from the list.", "state")
+    conversations.set_state(ticket, actor(), state, now=clock.now())
+
+
+def _change(ticket: Ticket, verb: Any, words: str) -> Answer:  # noqa: ANN401 (a call without arguments)
+    """Change the ticket unless somebody did since the page was read; then both are shown (409)."""
+    changes = changes_since(ticket, actor(), _seen())
+    if changes:
+        return conflict("desk/show.html", **_shown(ticket, changes=changes, wanted=_wanted(ticket)))
+    try:
+        verb()
+    except Refused as refused:
+        form = comment_form(AnswerForm, None, None)
+        form.refuse(Refused(refused.reason))
+        return invalid("desk/show.html", **_shown(ticket, form))
+    db.session.commit()
+    return see_other(f"/desk/{ticket.key}", good=words)
+
+
+def _wanted(ticket: Ticket) -> str:
+    """Return what the person was about to choose, in words."""
+    state = next((s.desk_label for s in TicketState if s.value == request.form.get("state")), "")
+    if state:
+        return f"You were about to set the status to {state}. It is {ticket.state.desk_label} now."
+    has = ticket.assignee.name if ticket.assignee else "nobody"
+    return f"You were about to change the assignee. It is {has} now."
+
+
+@bp.get("/desk/<key:key>/severity")
+@requires(Permission.ANSWER)
+def edit_severity(key: str) -> Answer:
+    ticket = _ticket(key)
+    wanted = ticket.severity_asked or ticket.severity.value
+    return page("desk/severity.html", **_severity(ticket, SeverityForm(severity=wanted)))
+
+
+@bp.post("/desk/<key:key>/severity")
+@requires(Permission.ANSWER)
+def change_severity(key: str) -> Answer:
+    ticket, form = _ticket(key), SeverityForm()
+    shown = _severity(ticket, form)
+    changes = changes_since(ticket, actor(), _seen())
+    if changes:
+        return conflict("desk/severity.html", **{**shown, "changes": changes})
+    severity = next((s for s in Severity if s.value == form.severity.data), None)
+    try:
+        if not form.validate() or severity is None:
+            raise Refused("Choose one of the severities." if severity is None else "", "severity")  # noqa: TRY301
+        handling.reclassify(ticket, actor(), severity, form.reason.data or "", now=clock.now())
+    except Refused as refused:
+        if refused.reason:
+            form.refuse(refused)
+        return invalid("desk/severity.html", **shown)
+    db.session.commit()
+    return see_other(
+        f"/desk/{ticket.key}", good=f"The severity is {severity.value} now; the customer reads your reason."
+    )
+
+
+def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
+    terms = catalogue_at(ticket.catalogue_version)
+    offered = terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities
+    form.severity.choices = [(s.value, s.value) for s in offered]
+    seen = timeline_of(ticket, internal=True, desk=True, most=1).entries
+    return {
+        "ticket": ticket,
+        "form": form,
+        "choices": [(s, terms.text(s)) for s in offered],
+        "seen": str(seen[-1].id) if seen else "0",
+        "changes": (),
+    }
+
+
+@bp.get("/desk/<key:key>/print")
+@requires(Permission.DESK)
+def print_view(key: str) -> Answer:
+    ticket = _ticket(key)
+    return page(
+        "tickets/print.html",
+        ticket=ticket,
+        timeline=timeline_of(ticket, internal=False, most=2000),
+        participants=participants_of(ticket),
+        face=face(ticket.target, zone_here(), clock.now(), why=_why_none(ticket)),
+    )

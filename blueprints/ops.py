@@ -1,0 +1,64 @@
+"""For those who run the installation: is it alive, is it ready, and which mail could not be delivered."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Blueprint
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from blueprints.access import public, requires
+from blueprints.pages import Answer, page, plain, see_other
+from extensions import clock, db, outside
+from models.base import NotFound
+from models.installation import overview
+from models.outbox import undelivered
+from models.permissions import Permission
+
+bp = Blueprint("ops", __name__)
+
+
+@bp.get("/healthz")
+@public
+def alive() -> Answer:
+    return plain("alive")
+
+
+@bp.get("/readyz")
+@public
+def ready() -> Answer:
+    try:
+        db.session.execute(text("SELECT 1"))
+        folder = outside().settings.data
+        probe = folder / f"probe.{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except (DBAPIError, OSError):
+        db.session.rollback()
+        return plain("not ready: database or storage", 503)
+    return plain("ready")
+
+
+@bp.get("/admin")
+@requires(Permission.ADMINISTRATION)
+def admin() -> Answer:
+    settings = outside().settings
+    return page("ops/admin.html", view=overview(db.session()), mail=settings.smtp_host, demo=settings.demo)
+
+
+@bp.get("/delivery")
+@requires(Permission.DELIVERY)
+def delivery() -> Answer:
+    return page("ops/delivery.html", messages=undelivered(db.session()), works=outside().mailer is not None)
+
+
+@bp.post("/delivery/<number:id>/retry")
+@requires(Permission.DELIVERY)
+def retry(id: int) -> Answer:  # noqa: A002 (the name in the address)
+    message = next((m for m in undelivered(db.session()) if m.id == id), None)
+    if message is None:
+        raise NotFound
+    message.retry(clock.now())
+    db.session.commit()
+    return see_other("/delivery", good=f"The mail to {message.recipient} goes out again within a minute.")
