@@ -13,6 +13,7 @@ from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
+from flask_wtf.csrf import CSRFError as CSRFError  # noqa: PLC0414 (whoever maps faults to pages gets it from here)
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 

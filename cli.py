@@ -1,0 +1,315 @@
+"""The commands: serve and worker keep the portal running; setup and seed fill an empty one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import fields
+from datetime import datetime
+from email.message import EmailMessage
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+import click
+from flask import Flask
+from flask.cli import with_appcontext
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from config import Settings
+from extensions import clock, db, outside
+from models.chores import close_due, drop_unused, note_missed, sweep
+from models.demo import ACCOUNTS, PASSWORD
+from models.entrance import SET_UP_LIFE, has_administrator, make_link
+from models.letters import facts_of
+from models.outbox import Message, deliver_due
+from models.seeds import empty, found, is_empty, plant
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+# The child processes get so long to finish what they are doing.
+STOP_WITHIN = 12.0
+CHORES_EVERY = 60.0
+LONGEST_BACK_OFF = 30.0
+
+
+def init(app: Flask) -> None:
+    """Give the app its commands."""
+    for command in (serve, worker, setup, seed, settings):
+        app.cli.add_command(command)
+
+
+@click.command()
+@with_appcontext
+def serve() -> None:
+    """Start the portal: bring the database up to date, then run the web server and the worker."""
+    chosen = outside().settings
+    _check_port(chosen)
+    migrate_database()
+    if chosen.demo:
+        if is_empty(db.session()):
+            print("Filling the demo world …", flush=True)
+            _plant()
+    elif not has_administrator(db.session()):
+        _print_set_up_link(chosen)
+    db.session.remove()
+    db.engine.dispose()
+    sys.exit(Supervisor(chosen).run())
+
+
+@click.command()
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when the process that started this one is gone.")
+@with_appcontext
+def worker(with_parent: bool) -> None:
+    """Deliver mail, close old requests and sweep, until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s worker: %(message)s")
+    stop = Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda _sign, _frame: stop.set())
+    parent = os.getppid()
+    work(stop, lives=(lambda: os.getppid() == parent) if with_parent else (lambda: True))
+
+
+@click.command()
+@with_appcontext
+def setup() -> None:
+    """Prepare a real installation and print the link with which its first administrator signs up."""
+    migrate_database()
+    if has_administrator(db.session()):
+        sys.exit("This installation has an administrator already. Ask them to add you.")
+    _print_set_up_link(outside().settings)
+
+
+@click.command()
+@with_appcontext
+def seed() -> None:
+    """Empty the database and fill the demo world anew (DEMO=1 only)."""
+    chosen = outside().settings
+    if not chosen.demo:
+        sys.exit("DEMO: seeding empties the whole database, so it needs DEMO=1.")
+    migrate_database()
+    empty(db.session())
+    for letter in (chosen.data / "mail").glob("*.eml"):
+        letter.unlink(missing_ok=True)
+    _plant()
+    print("The database was emptied, and filled with the demo world anew. Everybody is signed out.")
+
+
+@click.command()
+def settings() -> None:
+    """Print docs/configuration.md, made from the settings themselves."""
+    print(configuration_page(), end="")
+
+
+def configuration_page() -> str:
+    """Return the page that documents every setting, as Markdown."""
+    rows = []
+    for item in fields(Settings):
+        default = {True: "1", False: "0"}.get(item.default, item.default) if isinstance(item.default, bool) else (
+            item.default
+        )
+        rows.append(f"| `{item.name.upper()}` | {f'`{default}`' if default != '' else ''} | {item.metadata['help']} |")
+    return (
+        "# Configuration\n\n"
+        "Everything is set by environment variables. A bad value stops the start with one line that names it. An empty "
+        "value counts as none.\n\n"
+        "This page is made by `flask settings`; a test keeps it up to date.\n\n"
+        "| Name | Default | What it does |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+    )
+
+
+def migrate_database() -> None:
+    """Bring the database to the newest version, making it if there is none; quick when it is there already."""
+    from alembic.script import ScriptDirectory
+    from flask_migrate import upgrade
+
+    newest = ScriptDirectory(str(HERE / "migrations")).get_current_head()
+    with db.engine.connect() as connection:
+        made = inspect(connection).has_table("alembic_version")
+        present = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if made else None
+    if present != newest:
+        upgrade(directory=str(HERE / "migrations"))
+
+
+def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
+    """Do the worker's rounds until `stop` is set or `lives` says no; database trouble is logged and waited out."""
+    next_chores, gap = 0.0, 1.0
+    while not stop.is_set() and lives():
+        try:
+            delivered = deliver_one()
+            if time.monotonic() >= next_chores:
+                do_chores(stop)
+                next_chores = time.monotonic() + CHORES_EVERY
+            gap = 1.0
+        except (DBAPIError, OSError) as trouble:
+            log.error("The database or the disk gives trouble, next try in %.0f s: %s", gap, trouble)  # noqa: TRY400
+            delivered = 0
+            stop.wait(gap)
+            gap = min(gap * 2, LONGEST_BACK_OFF)
+        if not delivered:
+            stop.wait(1.0)
+
+
+def deliver_one() -> int:
+    """Hand over the message that has been due longest; return 0 when there was none, or no way to send mail."""
+    way = outside()
+    if way.mailer is None:
+        return 0
+    return deliver_due(lambda: Session(db.engine), way.mailer, write_letter, clock, limit=1)
+
+
+def write_letter(message: Message, session: Session) -> EmailMessage:
+    """Return the letter of an outbox row; raises Undeliverable when there is nobody to write to."""
+    return outside().letters.write(message.kind.value, facts_of(message, session, outside().settings.base_url))
+
+
+def do_chores(stop: Event) -> None:
+    """Do what is due by the clock, in small transactions, until nothing is left or `stop` is set."""
+    for chore in (close_due, note_missed, _sweep):
+        while not stop.is_set():
+            with Session(db.engine) as session:
+                done = chore(session, clock.now())
+                session.commit()
+            if not done:
+                break
+
+
+def _sweep(session: Session, now: datetime) -> int:
+    swept, names = sweep(session, now)
+    session.commit()
+    if names:
+        drop_unused(session, names, outside().files)
+    return swept
+
+
+def _plant() -> None:
+    plant(db.session(), outside().passwords, outside().files, now=clock.now())
+    db.session.commit()
+
+
+def _print_set_up_link(chosen: Settings) -> None:
+    found(db.session())
+    secret = make_link(db.session(), None, now=clock.now(), life=SET_UP_LIFE)
+    db.session.commit()
+    print(f"Open this address within 24 hours to make the first administrator:\n\n  {chosen.base_url}/setup/{secret}\n")
+
+
+def _check_port(chosen: Settings) -> None:
+    """Exit with one line when the port cannot be had."""
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((chosen.host, chosen.port))
+            probe.listen(1)
+    except PermissionError:
+        sys.exit(f"PORT: {chosen.port} needs more rights than this account has. Choose one above 1023: PORT=8000.")
+    except OSError as trouble:
+        sys.exit(f"PORT: cannot listen on {chosen.host}:{chosen.port} ({trouble.strerror}). Choose another: PORT=8001.")
+
+
+class Supervisor:
+    """Runs the web server and the worker side by side, and ends both together."""
+
+    def __init__(self, chosen: Settings) -> None:
+        self.settings = chosen
+        self.stopping = Event()
+        self.web: subprocess.Popen[bytes] | None = None
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        """Run until a signal or the end of the web server; return the exit code."""
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, self._stop)
+        code = 1
+        try:
+            self.web = self._start(self._web_command())
+            if self._answers():
+                self.worker = self._start([sys.executable, "-m", "flask", "worker", "--with-parent"])
+                self._greet()
+            code = self._watch()
+        finally:
+            self._end()
+        return code
+
+    def _web_command(self) -> list[str]:
+        chosen = self.settings
+        options = {
+            "--interface": "wsgi",
+            "--host": chosen.host,
+            "--port": chosen.port,
+            "--workers": chosen.web_workers,
+            "--blocking-threads": chosen.web_threads,
+            # So many slow or idle connections must not keep others out; each costs little.
+            "--backlog": 2048,
+            "--backpressure": 1024,
+            "--workers-kill-timeout": 10,
+            "--log-level": "warning",
+        }
+        flat = [str(part) for pair in options.items() for part in pair]
+        extra = ["--factory", "--respawn-failed-workers", "--no-ws"]
+        return [sys.executable, "-m", "granian", *flat, *extra, "app:served"]
+
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"FLASK_APP": "app:served", "PYTHONPATH": str(HERE)}
+        # They stay in this process group, but a Ctrl-C of the terminal is answered here alone, and passed on once.
+        return subprocess.Popen(command, cwd=HERE, env=environment, preexec_fn=_ignore_interrupt)  # noqa: PLW1509
+
+    def _answers(self) -> bool:
+        """Wait until the web server accepts connections; False when it ended, or this is stopping."""
+        while not self.stopping.is_set() and self.web is not None and self.web.poll() is None:
+            with suppress(OSError), socket.create_connection((self.settings.host, self.settings.port), timeout=1):
+                return True
+            self.stopping.wait(0.05)
+        return False
+
+    def _greet(self) -> None:
+        chosen = self.settings
+        print(f"The Help Center is at {chosen.base_url} (Ctrl-C stops it).", flush=True)
+        if chosen.demo:
+            width = max(len(account.email) for account in ACCOUNTS)
+            print(f"\nSign in as one of these; every password is {PASSWORD}\n")
+            print("\n".join(f"  {account.email:{width}}  {account.who}" for account in ACCOUNTS))
+            print(f"\nWhat it mails is at {chosen.base_url}/demo/mail\n", flush=True)
+
+    def _watch(self) -> int:
+        """Wait for the end; a worker that died is started again. Return the exit code."""
+        while not self.stopping.wait(0.25):
+            if self.web is None or self.web.poll() is not None:
+                print("The web server ended by itself.", file=sys.stderr)
+                return (self.web.returncode if self.web else 1) or 1
+            if self.worker is not None and self.worker.poll() is not None:
+                print(f"The worker ended (code {self.worker.returncode}); starting it again.", file=sys.stderr)
+                self.stopping.wait(1)
+                self.worker = self._start([sys.executable, "-m", "flask", "worker", "--with-parent"])
+        return 0
+
+    def _stop(self, _sign: int, _frame: FrameType | None) -> None:
+        self.stopping.set()
+
+    def _end(self) -> None:
+        """Ask both to end, wait, and end by force what does not."""
+        children = [child for child in (self.web, self.worker) if child is not None and child.poll() is None]
+        for child in children:
+            child.terminate()
+        until = time.monotonic() + STOP_WITHIN
+        for child in children:
+            try:
+                child.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def _ignore_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

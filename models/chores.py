@@ -1,0 +1,119 @@
+"""What the worker does by the clock: close what is over, note what is late, sweep away what nobody needs any more.
+
+Each verb does a bounded piece of work and says how much it did; the caller commits, and calls again while there is more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy.orm import Session
+
+from models.attachments import Attachment
+from models.base import Model
+from models.conversations import close
+from models.drafts import KEPT_FOR, Draft, HeldText
+from models.events import Event, EventKind, record
+from models.outside import FileStore
+from models.people import Failure, OneTimeLink, SignIn
+from models.promises import ResponseTarget
+from models.tickets import Submission, Ticket, TicketState
+
+# One transaction's worth: the write lock is held while it runs, and people are waiting.
+BATCH = 100
+
+FAILURES_FOR = timedelta(days=1)
+LINKS_FOR = timedelta(days=7)
+SUBMISSIONS_FOR = timedelta(days=30)
+SIGN_INS_FOR = timedelta(days=90)
+
+
+def close_due(session: Session, now: datetime) -> int:
+    """Close at most a hundred requests whose 14 days have passed and return how many (product rule 7.3)."""
+    over = select(Ticket).where(Ticket.closes_at <= now, Ticket.state == TicketState.RESOLVED)
+    tickets = session.scalars(over.order_by(Ticket.closes_at, Ticket.id).limit(BATCH)).all()
+    for ticket in tickets:
+        close(ticket, now=now)
+    session.flush()
+    return len(tickets)
+
+
+def note_missed(session: Session, now: datetime) -> int:
+    """Record that a promise was missed, once for each, of at most a hundred; return how many.
+
+    Only what is overdue and unanswered: an answer that comes late is recorded when it is given. The transaction must
+    hold the write lock from its start (BEGIN IMMEDIATE), so that two workers do not both find a miss unrecorded.
+    """
+    # A reopened request starts its next promise after the last one was answered: any miss since the start is this one's.
+    recorded = exists().where(
+        Event.ticket_id == ResponseTarget.ticket_id,
+        Event.kind == EventKind.PROMISE_MISSED,
+        Event.at >= ResponseTarget.started_at,
+    )
+    late = (
+        select(ResponseTarget, Ticket.organization_id)
+        .join(Ticket, Ticket.id == ResponseTarget.ticket_id)
+        .where(ResponseTarget.due_at < now, ResponseTarget.met_at.is_(None), ~recorded)
+        .order_by(ResponseTarget.due_at, ResponseTarget.id)
+        .limit(BATCH)
+    )
+    rows = session.execute(late).all()
+    for target, organization_id in rows:
+        # The request itself stays as it is: nobody did anything, so it does not move up in anybody's list.
+        record(
+            session,
+            EventKind.PROMISE_MISSED,
+            now=now,
+            ticket_id=target.ticket_id,
+            organization_id=organization_id,
+            cycle=target.cycle,
+            minutes=target.minutes,
+        )
+    session.flush()
+    return len(rows)
+
+
+def sweep(session: Session, now: datetime) -> tuple[int, set[str]]:
+    """Delete what has had its time, at most a hundred rows of a kind; return how many rows, and the files they named.
+
+    The caller commits, then gives the names to `drop_unused`: bytes must not go before the row that names them.
+    """
+    old = session.scalars(select(Draft.id).where(Draft.updated_at < now - KEPT_FOR).limit(BATCH)).all()
+    lost = session.scalars(select(Attachment.stored).where(Attachment.draft_id.in_(old))).all() if old else []
+    if old:
+        session.execute(delete(Attachment).where(Attachment.draft_id.in_(old)))
+        session.execute(delete(Draft).where(Draft.id.in_(old)))
+    swept = len(old) + sum(
+        _clear(session, table, past)
+        for table, past in (
+            (HeldText, HeldText.expires_at < now),
+            (Failure, Failure.at < now - FAILURES_FOR),
+            (OneTimeLink, OneTimeLink.expires_at < now - LINKS_FOR),
+            (Submission, Submission.at < now - SUBMISSIONS_FOR),
+            # One that ended or expired is not seen any more, so its last use is older than its end.
+            (SignIn, SignIn.last_seen_at < now - SIGN_INS_FOR),
+        )
+    )
+    return swept, set(lost)
+
+
+def drop_unused(session: Session, names: Iterable[str], files: FileStore) -> int:
+    """Forget the bytes of those files that no attachment names any more, and return how many.
+
+    Equal files share their bytes. The transaction holds the write lock, so that nobody adds such a file meanwhile.
+    """
+    wanted = set(names)
+    used = set(session.scalars(select(Attachment.stored).where(Attachment.stored.in_(wanted)))) if wanted else set()
+    for name in wanted - used:
+        files.drop(name)
+    return len(wanted - used)
+
+
+def _clear(session: Session, table: type[Model], past: ColumnElement[bool]) -> int:
+    """Delete at most a batch of the rows; two statements, since not every database limits a DELETE."""
+    ids = session.scalars(select(table.id).where(past).limit(BATCH)).all()
+    if ids:
+        session.execute(delete(table).where(table.id.in_(ids)))
+    return len(ids)

@@ -1,0 +1,142 @@
+"""What a letter is written from: the facts of an outbox row, as its recipient may know and should read them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from html import escape, unescape
+from typing import Any
+from urllib.parse import urljoin
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.catalogue import Severity
+from models.events import Event, EventKind
+from models.outbox import Letter, Message
+from models.outside import Undeliverable
+from models.people import Person
+from models.permissions import Role
+from models.tickets import Comment, Ticket, TicketState, tickets_of
+from models.wording import day, zone
+
+_CHANGES = (EventKind.TICKET_STATE, EventKind.TICKET_SEVERITY, EventKind.TICKET_SEVERITY_ASKED)
+
+
+def stamp(at: datetime, zone_name: str, now: datetime | None = None) -> str:
+    """Return a moment as a letter states it: "Wed 25 Nov, 14:18", never "Today", since nobody knows when it is read.
+
+    `at` is aware, `zone_name` an IANA zone; a year other than that of `now` (or of `at`) is named.
+    """
+    local = at.astimezone(zone(zone_name))
+    return f"{day(local.date(), (now or at).astimezone(local.tzinfo).date())}, {local:%H:%M}"
+
+
+def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any]:
+    """Return the facts that `Letters.write` needs for the message; links begin with `base_url` and are absolute.
+
+    Raises Undeliverable when nobody is to read it: a person who is deactivated, or may no longer see the ticket; a
+    reply that is gone or an internal note; a link that is used up.
+    """
+    person = session.get(Person, message.person_id) if message.person_id is not None else None
+    if person is not None and not person.active:
+        raise Undeliverable("The account is deactivated.")
+    facts: dict[str, Any] = {
+        "message_id": message.public_id,
+        "to_name": message.recipient_name,
+        "to_email": message.recipient,
+        "zone": person.time_zone if person else "UTC",
+        "now": message.created_at,
+    }
+    if message.kind is Letter.SIGN_IN_RESET:
+        if not message.data.get("token"):
+            raise Undeliverable("The link in this message is gone.")
+        return facts | {
+            "url": f"{base_url}/reset-password/{message.data['token']}",
+            "expires_at": message.give_up_at,
+        }
+    if message.kind is Letter.PASSWORD_CHANGED:
+        return facts | {"url": f"{base_url}/reset-password"}
+    return facts | _ticket_facts(message, person, session, base_url)
+
+
+def _ticket_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
+    ticket = session.get(Ticket, message.ticket_id) if message.ticket_id is not None else None
+    if ticket is None or person is None:
+        raise Undeliverable("The request or the person is gone.")
+    staff = person.staff_role is Role.AGENT
+    if not staff and tickets_of(person).find(ticket.key) is None:
+        raise Undeliverable("The person may no longer see this request.")
+    state, severity = TicketState(message.data["state"]), Severity(message.data["severity"])
+    facts = {
+        "key": ticket.key,
+        "thread": ticket.thread,
+        "summary": ticket.summary,
+        "url": f"{base_url}/{'desk' if staff else 'requests'}/{ticket.key}",
+        "organization": ticket.organization.name if ticket.organization else "",
+        "door": ticket.door.label,
+        "severity": severity.value,
+        "actor_name": message.data.get("actor") or "Support",
+        "state_label": _label(state, staff=staff),
+        "promise": _promise(ticket, person, message.created_at, staff=staff),
+        "changes": _changes(message, session, staff=staff),
+    }
+    if message.kind is Letter.TICKET_REPLIED:
+        comment = session.get(Comment, message.data.get("comment"))
+        if comment is None or comment.ticket_id != ticket.id or comment.internal:
+            raise Undeliverable("There is no reply to send.")
+        facts |= {"body": comment.source, "body_html": _absolute(comment.html, base_url)}
+    return facts
+
+
+def _label(state: TicketState, *, staff: bool) -> str:
+    return state.desk_label if staff else state.label
+
+
+def _promise(ticket: Ticket, person: Person, now: datetime, *, staff: bool) -> str:
+    """Say how the promise of a first reply stands; nothing once it is answered, or the request done."""
+    target = ticket.target
+    if target is None:
+        # Product rule 8.8: requests without a promise say so.
+        return "This request carries no response target."
+    if target.met_at is not None or ticket.state in {TicketState.RESOLVED, TicketState.CLOSED}:
+        return ""
+    if target.due_at is None:
+        return f"The response time is paused until {'the customer replies' if staff else 'you reply'}."
+    by = f"{stamp(target.due_at, person.time_zone, now)} ({person.time_zone})"
+    if target.due_at < now:
+        return f"The first reply was due by {by}, and is late."
+    return f"The first reply is due by {by}." if staff else f"We will reply by {by}."
+
+
+def _changes(message: Message, session: Session, *, staff: bool) -> list[str]:
+    """Say what changed at the moment that the letter is about."""
+    cause = session.get(Event, message.event_id) if message.event_id is not None else None
+    if cause is None:
+        return []
+    together = select(Event).where(
+        Event.ticket_id == message.ticket_id,
+        Event.at == cause.at,
+        Event.id <= cause.id,
+        Event.kind.in_(_CHANGES),
+        Event.internal.is_(False),
+    )
+    return [_sentence(event, staff=staff) for event in session.scalars(together.order_by(Event.id))]
+
+
+def _sentence(event: Event, *, staff: bool) -> str:
+    before, after = event.data["before"], event.data["after"]
+    because = f": “{event.data['reason']}”" if event.data.get("reason") else "."
+    if event.kind is EventKind.TICKET_STATE:
+        old, new = (_label(TicketState(state), staff=staff) for state in (before, after))
+        return f"The status changed from {old} to {new}."
+    if event.kind is EventKind.TICKET_SEVERITY_ASKED:
+        return f"{after} is asked for in place of {before}{because}"
+    return f"The severity changed from {before} to {after}{because}"
+
+
+def _absolute(html: str, base_url: str) -> str:
+    """Return sanitised HTML whose links work outside the portal as well."""
+    return re.sub(
+        r'href="([^"]*)"', lambda found: f'href="{escape(urljoin(f"{base_url}/", unescape(found[1])))}"', html
+    )
