@@ -16,6 +16,7 @@ from blueprints.access import may, visitor
 from extensions import clock, outside
 from models import wording
 from models.catalogue import PlanName
+from models.explanations import Explanation
 from models.organizations import Organization, chosen_organization, memberships_of, organization_of
 from models.people import Person
 from models.permissions import Permission
@@ -41,7 +42,7 @@ def conflict(template: str, **values: Any) -> Answer:  # noqa: ANN401
 
 def too_many(template: str, until: datetime, **values: Any) -> Answer:  # noqa: ANN401
     """Answer the page with the time from which it may be tried again: 429 with Retry-After in seconds."""
-    response = make_response(render_template(template, form_has_errors=True, **values), 429)
+    response = make_response(render_template(template, form_has_errors=True, until=until, **values), 429)
     response.headers["Retry-After"] = str(max(1, int((until - clock.now()).total_seconds()) + 1))
     return response
 
@@ -176,6 +177,29 @@ def zone_here() -> ZoneInfo:
     return wording.zone(person.time_zone if person else "UTC")
 
 
+@dataclass(frozen=True)
+class Part:
+    """A piece of the bar that shows how a promise's time is counted; `weight` is its width, 1 to 6."""
+
+    label: str
+    words: str
+    counted: bool
+    weight: int
+
+
+def counting(explanation: Explanation) -> list[Part]:
+    """Return the explanation as pieces of a bar."""
+    return [
+        Part(
+            label=bar.segment.label,
+            words=wording.hours(bar.segment.length) if bar.segment.counted else "",
+            counted=bar.segment.counted,
+            weight=min(6, max(1, round(bar.width / 15))),
+        )
+        for bar in explanation.bars
+    ]
+
+
 def init(app: Flask) -> None:
     """Give every template the shell and the words for times and sizes, in the reader's zone."""
 
@@ -191,5 +215,5 @@ def init(app: Flask) -> None:
     def ago(at: datetime) -> str:
         return wording.ago(at, zone_here(), clock.now())
 
-    app.jinja_env.globals["asset"] = asset
+    app.jinja_env.globals.update(asset=asset, counting=counting)
     app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)

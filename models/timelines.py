@@ -60,11 +60,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A part of the entries, oldest first. `earlier` is the id before which more stand, or 0."""
+    """A part of the entries, oldest first. `earlier` is the id before which more stand, or 0.
+
+    `from_` is the id before which this part stands, 0 for the latest part.
+    """
 
     entries: Sequence[Entry]
     earlier: int
-    latest: bool
+    from_: int
+
+    @property
+    def latest(self) -> bool:
+        """Whether nothing comes after this part."""
+        return self.from_ == 0
 
 
 def timeline_of(
@@ -93,7 +101,7 @@ def timeline_of(
     more, rows = len(rows) > most, rows[:most][::-1]
     files = attachments_of([comment.id for _, _, comment in rows if comment], session)
     entries = [_entry(event, name or "", comment, files, desk=desk) for event, name, comment in rows]
-    return Timeline(entries, entries[0].id if more and entries else 0, latest=not before)
+    return Timeline(entries, entries[0].id if more and entries else 0, before)
 
 
 def _entry(
