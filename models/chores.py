@@ -1,6 +1,7 @@
 """What the worker does by the clock: close what is over, note what is late, sweep away what nobody needs any more.
 
-Each verb does a bounded piece of work and says how much it did; the caller commits, and calls again while there is more.
+Each verb does a bounded piece of work and says how much it did; the caller commits, and calls again
+while there is more.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def note_missed(session: Session, now: datetime) -> int:
     Only what is overdue and unanswered: an answer that comes late is recorded when it is given. The transaction must
     hold the write lock from its start (BEGIN IMMEDIATE), so that two workers do not both find a miss unrecorded.
     """
-    # A reopened request starts its next promise after the last one was answered: any miss since the start is this one's.
+    # The next promise of a request starts after the last one was answered: any miss since then is this one's.
     recorded = exists().where(
         Event.ticket_id == ResponseTarget.ticket_id,
         Event.kind == EventKind.PROMISE_MISSED,

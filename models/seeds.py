@@ -1,18 +1,267 @@
-"""stub."""
+"""The demo world: organizations, people and requests, which the tests know as well. Everything is made by the verbs."""
 
-from datetime import datetime
+from __future__ import annotations
 
-from sqlalchemy import select
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from models.announcements import Announcement, Tone
+from models.base import Model
+from models.calendars import DEFAULT_HOURS, Calendar, Holiday
+from models.catalogue import PlanName
+from models.choices import fill_lists
+from models.chores import note_missed
+from models.demo import ACCOUNTS, PASSWORD
+from models.organizations import Cluster, Membership, Organization, Visibility
+from models.outbox import Message, MessageState
 from models.outside import FileStore
-from models.people import Passwords, Person
+from models.people import Passwords, Person, folded, person_by_email
+from models.permissions import Role
+from models.stories import summary_of, tell
+from models.tickets import Counter, Ticket
+
+# Mail about older things has long been delivered; the rest goes out when the worker starts.
+DELIVERED_BEFORE = timedelta(hours=1)
+# So that keys look like those of a portal in use.
+FIRST_NUMBERS = {"TECH": 1260, "BILL": 400}
 
 
-def empty(session: Session) -> None: ...
-def found(session: Session) -> None: ...
+@dataclass(frozen=True)
+class _House:
+    """An organization of the demo world; clusters are name, tier, region, environment, version."""
+
+    slug: str
+    name: str
+    plan: PlanName
+    zone: str
+    members: dict[str, Role]
+    clusters: tuple[tuple[str, str, str, str, str], ...]
+    holidays: dict[tuple[int, int], str]
+    visibility: Visibility = Visibility.EVERYONE
+    renews_in: timedelta | None = None
+    card: str = ""
+
+
+_HOUSES = (
+    _House(
+        "aurora-games",
+        "Aurora Games",
+        PlanName.BASIC,
+        "Europe/Berlin",
+        {"owner@aurora.example": Role.OWNER, "partner@consult.example": Role.MEMBER},
+        (
+            ("arena-prod", "Starter", "eu-central-1", "Production", "v8.5.1"),
+            ("arena-dev", "Starter", "eu-central-1", "Development", "v8.5.1"),
+        ),
+        {(1, 1): "New Year’s Day", (5, 1): "Labour Day", (10, 3): "German Unity Day", (12, 25): "Christmas Day"},
+    ),
+    _House(
+        "lumen-retail",
+        "Lumen Retail",
+        PlanName.STANDARD,
+        "America/New_York",
+        {
+            "owner@lumen.example": Role.OWNER,
+            "billing@lumen.example": Role.BILLING_ADMIN,
+            "member@lumen.example": Role.MEMBER,
+        },
+        (
+            ("checkout-prod", "Dedicated", "us-east-1", "Production", "v8.1.2"),
+            ("catalog-staging", "Essential", "us-east-1", "Staging", "v8.5.1"),
+            ("dev-sandbox", "Starter", "us-west-2", "Development", "v7.1.6"),
+        ),
+        {(1, 1): "New Year’s Day", (7, 4): "Independence Day", (11, 11): "Veterans Day", (12, 25): "Christmas Day"},
+        renews_in=timedelta(days=8, hours=3),
+        card="Visa ending 4242",
+    ),
+    _House(
+        "northwind-bank",
+        "Northwind Bank",
+        PlanName.ENTERPRISE,
+        "Europe/Berlin",
+        {
+            "owner@northwind.example": Role.OWNER,
+            "member@northwind.example": Role.MEMBER,
+            "partner@consult.example": Role.MEMBER,
+        },
+        (
+            ("ledger-prod", "Dedicated", "eu-central-1", "Production", "v8.1.2"),
+            ("payments-prod", "Dedicated", "eu-central-1", "Production", "v8.1.2"),
+            ("reporting", "Dedicated", "eu-west-1", "Production", "v7.5.6"),
+            ("core-staging", "Dedicated", "eu-central-1", "Staging", "v8.5.1"),
+        ),
+        {(1, 1): "New Year’s Day", (5, 1): "Labour Day", (12, 25): "Christmas Day", (12, 26): "Boxing Day"},
+        visibility=Visibility.MANAGERS,
+        renews_in=timedelta(days=19),
+        card="Mastercard ending 8210",
+    ),
+    _House(
+        "harbor-logistics",
+        "Harbor Logistics",
+        PlanName.PREMIUM,
+        "Asia/Tokyo",
+        {"owner@harbor.example": Role.OWNER},
+        (
+            ("fleet-prod", "Dedicated", "ap-northeast-1", "Production", "v8.5.1"),
+            ("tracking-prod", "Dedicated", "ap-northeast-1", "Production", "v8.5.1"),
+            ("port-analytics", "Dedicated", "ap-northeast-1", "Production", "v8.1.2"),
+        ),
+        {(1, 1): "New Year’s Day", (1, 2): "Bank holiday", (1, 3): "Bank holiday", (11, 3): "Culture Day"},
+    ),
+)
+
+# Name, time zone, staff role. The addresses are those of models/demo.py.
+_PEOPLE: dict[str, tuple[str, str, Role | None]] = {
+    "owner@aurora.example": ("Maya Okafor", "Europe/Berlin", None),
+    "owner@lumen.example": ("Daniel Reyes", "America/New_York", None),
+    "billing@lumen.example": ("Aisha Rahman", "America/Chicago", None),
+    "member@lumen.example": ("Priya Nair", "America/New_York", None),
+    "owner@northwind.example": ("Klara Brandt", "Europe/Berlin", None),
+    "member@northwind.example": ("Jonas Lindqvist", "Europe/Stockholm", None),
+    "owner@harbor.example": ("Yuki Tanaka", "Asia/Tokyo", None),
+    "partner@consult.example": ("Tomás Herrera", "Europe/Madrid", None),
+    "agent@support.example": ("Sofia Marino", "Europe/Rome", Role.AGENT),
+    "agent2@support.example": ("Ravi Menon", "Asia/Kolkata", Role.AGENT),
+    "sales@support.example": ("Grace Kim", "America/Los_Angeles", Role.SALES),
+    "admin@support.example": ("Oliver Grant", "Europe/London", Role.ADMINISTRATOR),
+}
+
+
 def is_empty(session: Session) -> bool:
+    """Tell whether nobody is there yet."""
     return session.scalar(select(Person.id).limit(1)) is None
 
 
-def plant(session: Session, passwords: Passwords, files: FileStore, *, now: datetime) -> None: ...
+def empty(session: Session) -> None:
+    """Delete every row of every table."""
+    for table in reversed(Model.metadata.sorted_tables):
+        session.execute(delete(table))
+    session.expunge_all()
+
+
+def found(session: Session) -> None:
+    """Write what every installation begins with, where it is missing: the lists, and a calendar of business hours."""
+    fill_lists(session)
+    if session.scalar(select(Calendar.id).limit(1)) is None:
+        session.add(Calendar(name="Business hours", zone="UTC", hours=DEFAULT_HOURS, holidays=[]))
+    session.flush()
+
+
+def plant(session: Session, passwords: Passwords, files: FileStore, *, now: datetime) -> None:
+    """Fill an empty database with the demo world, as it is at `now` (aware); the caller commits."""
+    fill_lists(session)
+    people = _people(session, passwords, now - timedelta(days=400))
+    for house in _HOUSES:
+        _found_house(session, house, people, now)
+    session.add_all(Counter(name=prefix, value=number) for prefix, number in FIRST_NUMBERS.items())
+    _announce(session, now)
+    session.flush()
+    tell(session, files, now=now)
+    note_missed(session, now)
+    old = update(Message).where(Message.created_at < now - DELIVERED_BEFORE)
+    session.flush()
+    session.execute(old.values(state=MessageState.SENT, attempts=1, sent_at=Message.created_at))
+    session.expire_all()
+
+
+def person(session: Session, email: str) -> Person:
+    """Return the person of the demo world with that address; raises LookupError."""
+    there = person_by_email(session, email)
+    if there is None:
+        raise LookupError(f"Nobody has the address {email}.")
+    return there
+
+
+def ticket_of_story(session: Session, name: str) -> Ticket:
+    """Return the request that the story of that name in stories.toml tells of; raises LookupError."""
+    ticket = session.scalar(select(Ticket).where(Ticket.summary == summary_of(name)))
+    if ticket is None:
+        raise LookupError(f"There is no request {name}.")
+    return ticket
+
+
+def _people(session: Session, passwords: Passwords, since: datetime) -> dict[str, Person]:
+    # They share a password, and hashing it is what takes longest.
+    hashed = passwords.hash(PASSWORD)
+    made = {}
+    for account in ACCOUNTS:
+        name, zone, role = _PEOPLE[account.email]
+        made[account.email] = Person(
+            email=account.email,
+            email_folded=folded(account.email),
+            name=name,
+            password_hash=hashed,
+            staff_role=role,
+            time_zone=zone,
+            memberships=[],
+            created_at=since,
+        )
+    session.add_all(made.values())
+    session.flush()
+    return made
+
+
+def _found_house(session: Session, house: _House, people: dict[str, Person], now: datetime) -> None:
+    years = range(now.year - 1, now.year + 3)
+    calendar = Calendar(
+        name=f"{house.name}: {house.zone}",
+        zone=house.zone,
+        hours=DEFAULT_HOURS,
+        holidays=[
+            Holiday(date=date(year, month, day), name=name)
+            for year in years
+            for (month, day), name in house.holidays.items()
+        ],
+    )
+    session.add(calendar)
+    session.flush()
+    organization = Organization(
+        slug=house.slug,
+        name=house.name,
+        plan=house.plan.value,
+        plan_since=now - timedelta(days=90),
+        visibility=house.visibility,
+        calendar_id=calendar.id,
+        renews_at=now + house.renews_in if house.renews_in else None,
+        card=house.card,
+        members=[Membership(person=people[email], role=role) for email, role in house.members.items()],
+    )
+    session.add(organization)
+    session.flush()
+    session.add_all(
+        Cluster(
+            organization_id=organization.id,
+            name=name,
+            tier=tier,
+            region=region,
+            environment=environment,
+            version=version,
+        )
+        for name, tier, region, environment, version in house.clusters
+    )
+
+
+def _announce(session: Session, now: datetime) -> None:
+    session.add_all(
+        (
+            Announcement(
+                title="Maintenance in eu-central-1 on Saturday night",
+                body="Private endpoints in eu-central-1 move to new hosts between 22:00 and 23:00 UTC. Connections are "
+                "closed once and can be opened again at once; pools that retry notice nothing.",
+                tone=Tone.WARN,
+                starts_at=now - timedelta(hours=20),
+                ends_at=now + timedelta(days=5),
+            ),
+            Announcement(
+                title="v8.5.1 is the recommended version",
+                body="It mends the lost time zone after a reconnect through TiProxy. Upgrade from the console when it "
+                "suits you; clusters on v7.1 and later go there in one step.",
+                tone=Tone.INFO,
+                starts_at=now - timedelta(days=6),
+                ends_at=None,
+            ),
+        )
+    )
