@@ -7,11 +7,11 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-import cli
 from flask import Flask, Request
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+import cli
 import extensions
 from blueprints import ALL, access, answers, assets, pages
 from config import MEGABYTE, BadSetting, Settings, read_settings

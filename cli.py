@@ -115,8 +115,10 @@ def configuration_page() -> str:
     """Return the page that documents every setting, as Markdown."""
     rows = []
     for item in fields(Settings):
-        default = {True: "1", False: "0"}.get(item.default, item.default) if isinstance(item.default, bool) else (
-            item.default
+        default = (
+            {True: "1", False: "0"}.get(item.default, item.default)
+            if isinstance(item.default, bool)
+            else (item.default)
         )
         rows.append(f"| `{item.name.upper()}` | {f'`{default}`' if default != '' else ''} | {item.metadata['help']} |")
     return (

@@ -1,4 +1,4 @@
-"""Settings: one frozen dataclass read from the environment. Every name is documented here and in docs/configuration.md."""
+"""Settings: one frozen dataclass read from the environment, each name documented here and in docs/configuration.md."""
 
 from __future__ import annotations
 

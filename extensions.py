@@ -1,4 +1,4 @@
-"""What the program is built on: the database session, sign-in, CSRF, the clock, and the gateways the settings choose."""
+"""What the program is built on: database session, sign-in, CSRF, the clock, and the gateways the settings choose."""
 
 from __future__ import annotations
 
@@ -128,6 +128,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 (
 
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock at the start of everything that may write, so that no update is lost between read and write."""
+    """Take the write lock at the start of what may write, so that no update is lost between read and write."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN" if _reads_only(connection) else "BEGIN IMMEDIATE")

@@ -82,13 +82,13 @@ def _database_fault(error: OperationalError) -> Response:
 
 
 def _disk_fault(error: OSError) -> Response:
-    log.error("A file could not be read or written: %s", error.strerror)
+    log.error("A file could not be read or written: %s", error, exc_info=error)
     return fault(503, again=True)
 
 
-def _unforeseen(_: Exception) -> Response:
+def _unforeseen(mistake: Exception) -> Response:
     reference = secrets.token_hex(4)
-    log.exception("Fault %s at %s %s", reference, request.method, request.path)
+    log.error("Fault %s at %s %s", reference, request.method, request.path, exc_info=mistake)
     return fault(500, reference=reference)
 
 
@@ -110,8 +110,8 @@ def _headers(response: Response) -> Response:
 def _policy() -> str:
     script = f"'self' {outside().settings.htmx_address}".strip()
     return (
-        f"default-src 'none'; script-src {script}; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src {script}; style-src 'self'; img-src 'self'; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
     )
 
 
@@ -119,7 +119,7 @@ def _compressed(response: Response) -> Response:
     """Compress text with gzip 6, which costs next to nothing; static files are packed once, at the start."""
     if response.direct_passthrough or response.is_streamed or "Content-Encoding" in response.headers:
         return response
-    if not response.mimetype.startswith(_TEXT) or response.status_code in {204, 304}:
+    if not (response.mimetype or "").startswith(_TEXT) or response.status_code in {204, 304}:
         return response
     response.vary.add("Accept-Encoding")
     body = response.get_data()

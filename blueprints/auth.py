@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from flask import Blueprint, request, session
-from models.demo import ACCOUNTS, PASSWORD
 
 from blueprints.access import close_sign_in, open_sign_in, public, requires, visitor
 from blueprints.pages import Answer, found, invalid, page, see_other, too_many
@@ -13,6 +12,7 @@ from extensions import clock, db, outside
 from forms.auth import NewPasswordForm, ResetForm, SetUpForm, SignInForm
 from models import entrance, people
 from models.base import NotFound, Refused
+from models.demo import ACCOUNTS, PASSWORD
 from models.entrance import RESET_LIFE
 from models.events import EventKind, record
 from models.people import (
@@ -62,14 +62,14 @@ def open_session() -> Answer:
     form, now = SignInForm(), clock.now()
     if not form.validate():
         return invalid("auth/sign_in.html", form=form, **_sign_in_page())
-    limits = {PER_ACCOUNT: folded(form.email.data), PER_ADDRESS: request.remote_addr or ""}
+    limits = {PER_ACCOUNT: folded(form.email.data or ""), PER_ADDRESS: request.remote_addr or ""}
     try:
         people.count_try(db.session(), limits, now=now)
     except TooMany as wait:
-        return too_many("auth/wait.html", wait.until, until=wait.until, what="sign in")
+        return too_many("auth/wait.html", wait.until, what="sign in")
     db.session.commit()
-    person = people.person_by_email(db.session(), form.email.data)
-    if not outside().passwords.fits(person, form.password.data) or person is None or not person.active:
+    person = people.person_by_email(db.session(), (form.email.data or ""))
+    if not outside().passwords.fits(person, (form.password.data or "")) or person is None or not person.active:
         form.refuse(_WRONG)
         record(db.session(), EventKind.SIGN_IN_FAILED, now=now, actor_id=person.id if person else None)
         db.session.commit()
@@ -103,12 +103,12 @@ def send_reset() -> Answer:
     works = outside().mailer is not None
     if not form.validate():
         return invalid("auth/reset.html", form=form, sent=False, mail_works=works)
-    limits = {RESET_PER_ACCOUNT: folded(form.email.data), RESET_PER_ADDRESS: request.remote_addr or ""}
+    limits = {RESET_PER_ACCOUNT: folded(form.email.data or ""), RESET_PER_ADDRESS: request.remote_addr or ""}
     try:
         people.count_try(db.session(), limits, now=now)
     except TooMany as wait:
-        return too_many("auth/wait.html", wait.until, until=wait.until, what="ask for a new password")
-    entrance.ask_reset(db.session(), form.email.data, now=now)
+        return too_many("auth/wait.html", wait.until, what="ask for a new password")
+    entrance.ask_reset(db.session(), (form.email.data or ""), now=now)
     db.session.commit()
     return see_other("/reset-password/sent")
 
@@ -148,7 +148,7 @@ def set_password() -> Answer:
     if not form.validate():
         return invalid("auth/new_password.html", form=form)
     try:
-        entrance.use_reset(db.session(), link, form.password.data, outside().passwords, now=now)
+        entrance.use_reset(db.session(), link, (form.password.data or ""), outside().passwords, now=now)
     except Refused as refused:
         form.refuse(refused)
         return invalid("auth/new_password.html", form=form)
@@ -182,7 +182,13 @@ def create_administrator() -> Answer:
         return invalid("auth/set_up.html", form=form)
     try:
         person = entrance.set_up(
-            db.session(), link, form.name.data, form.email.data, form.password.data, outside().passwords, now=now
+            db.session(),
+            link,
+            (form.name.data or ""),
+            (form.email.data or ""),
+            (form.password.data or ""),
+            outside().passwords,
+            now=now,
         )
     except Refused as refused:
         form.refuse(refused)

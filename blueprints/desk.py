@@ -149,11 +149,11 @@ def send(key: str) -> Answer:
 def _say(ticket: Ticket, form: AnswerForm, place: str) -> tuple[str, str]:
     draft, now = draft_of(actor(), place), clock.now()
     if form.mode.data == "note":
-        comment = conversations.note(ticket, actor(), form.body.data, now=now, draft=draft)
+        comment = conversations.note(ticket, actor(), form.body.data or "", now=now, draft=draft)
         words = "Internal note added. Customers do not see it."
     else:
         then = next((s for s in TicketState if s.value == form.then.data), None)
-        comment = conversations.answer(ticket, actor(), form.body.data, now=now, then=then, draft=draft)
+        comment = conversations.answer(ticket, actor(), form.body.data or "", now=now, then=then, draft=draft)
         words = "Reply sent to the customer."
     settle(actor(), given_key(), ticket.key, now=now)
     return words, f"message-{comment.id}"

@@ -61,9 +61,10 @@ def create(door: str) -> Answer:
     except IntegrityError:
         # The same form came twice at the same moment, and the other one is the first.
         db.session.rollback()
-        key = result_of(actor(), given_key())
-        if key is None:
+        first = result_of(actor(), given_key())
+        if first is None:
             raise
+        key = first
     return see_other(f"/requests/{key}", good=sheet.filed_words(key))
 
 

@@ -42,7 +42,7 @@ def conflict(template: str, **values: Any) -> Answer:  # noqa: ANN401
 
 def too_many(template: str, until: datetime, **values: Any) -> Answer:  # noqa: ANN401
     """Answer the page with the time from which it may be tried again: 429 with Retry-After in seconds."""
-    response = make_response(render_template(template, form_has_errors=True, **values), 429)
+    response = make_response(render_template(template, form_has_errors=True, until=until, **values), 429)
     response.headers["Retry-After"] = str(max(1, int((until - clock.now()).total_seconds()) + 1))
     return response
 

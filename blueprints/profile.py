@@ -33,7 +33,7 @@ def update() -> Answer:
     form, person = _profile_form(), actor()
     if not form.validate():
         return invalid("profile/show.html", form=form, password=ChangePasswordForm(formdata=None))
-    person.name, person.time_zone = form.name.data, form.time_zone.data
+    person.name, person.time_zone = (form.name.data or ""), form.time_zone.data
     person.theme, person.page_size = Theme(form.theme.data), form.page_size.data
     person.shortcuts = form.shortcuts.data
     db.session.commit()
@@ -51,12 +51,12 @@ def change_password() -> Answer:
     try:
         people.count_try(db.session(), limits, now=now)
         db.session.commit()
-        if not outside().passwords.fits(person, form.current_password.data):
+        if not outside().passwords.fits(person, (form.current_password.data or "")):
             raise Refused("This is not your current password.", "current_password")  # noqa: TRY301 (shown beside it)
         people.forgive(db.session(), limits, now=now)
-        people.change_password(person, form.new_password.data, outside().passwords, now=now, keep=sign_in_id())
+        people.change_password(person, (form.new_password.data or ""), outside().passwords, now=now, keep=sign_in_id())
     except TooMany as wait:
-        return too_many("auth/wait.html", wait.until, until=wait.until, what="change your password")
+        return too_many("auth/wait.html", wait.until, what="change your password")
     except Refused as refused:
         form.refuse(
             Refused(refused.reason, refused.field.replace("password", "new_password", refused.field == "password"))

@@ -42,6 +42,6 @@ class Form(FlaskForm):  # type: ignore[misc]
         """Show the reason of a broken rule beside the field that it names, else above the form."""
         field: Field | None = self._fields.get(refusal.field)
         if field is None:
-            self.form_errors = [*self.form_errors, refusal.reason]
+            self.form_errors: list[str] = [*self.form_errors, refusal.reason]
         else:
             field.errors = [*field.errors, refusal.reason]

@@ -77,7 +77,7 @@ def ask_reset(session: Session, email: str, *, now: datetime) -> None:
 
 
 def use_reset(session: Session, link: OneTimeLink, password: str, passwords: Passwords, *, now: datetime) -> Person:
-    """Set the password that the link is for, end every sign-in and tell the person by mail; raises Refused, NotFound."""
+    """Set the link's person's password, end every sign-in, tell the person by mail; raises Refused, NotFound."""
     person = session.get_one(Person, link.person_id)
     check_password(password, email=person.email, name=person.name)
     spend(session, link, now=now)

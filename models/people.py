@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import ForeignKey, Index, String, delete, func, select, update
+from sqlalchemy import Connection, ForeignKey, Index, String, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.base import Labelled, Model, NotFound, Refused, session_of
@@ -246,7 +246,7 @@ def is_live(entry: SignIn, *, now: datetime, idle: timedelta, absolute: timedelt
     return entry.ended_at is None and entry.person.active and young
 
 
-def touch(session: Session, sign_in_id: int, *, now: datetime) -> None:
+def touch(session: Session | Connection, sign_in_id: int, *, now: datetime) -> None:
     """Note that the sign-in was used, at most every five minutes."""
     stale = (SignIn.id == sign_in_id) & (SignIn.last_seen_at < now - SEEN_EVERY)
     session.execute(update(SignIn).where(stale).values(last_seen_at=now))
