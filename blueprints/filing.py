@@ -48,7 +48,7 @@ def create(door: str) -> Answer:
     sheet = Sheet(DoorName(door), request.form)
     form = sheet.form(given_key())
     taken = take_files(form, door)
-    if not (form.validate_all() and taken):
+    if not (sheet.valid() and taken):
         return _refused(door, sheet)
     try:
         key = file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=draft_of(actor(), door))

@@ -12,12 +12,12 @@ from blueprints.pages import Answer, organization_here, page, zone_here
 from extensions import clock, db, outside
 from forms.tickets import BillingForm, TechnicalForm
 from models import wording
-from models.base import token
+from models.base import Refused, token
 from models.catalogue import DoorName, PlanName, Severity, Target
 from models.choices import ListName, choices
 from models.drafts import Draft
 from models.explanations import Explanation, explain
-from models.filing import Filing, offer, plan_of
+from models.filing import Filing, check_gate, offer, plan_of
 from models.organizations import Cluster, Organization, cluster_for, clusters_of, memberships_of
 from models.promises import due
 
@@ -150,7 +150,7 @@ class Sheet:
         """The rows of the severity picker: meaning, promise, and when a reply would be due."""
         rows = []
         for choice in self.offer.choices:
-            by = wording.moment(choice.by, zone_here(), self._now) if choice.by else ""
+            by = wording.inside(wording.moment(choice.by, zone_here(), self._now)) if choice.by else ""
             promise = choice.target.words if choice.target else ""
             rows.append(SeverityChoice(choice.severity.value, choice.text, promise, by, open=True))
         return rows
@@ -175,13 +175,23 @@ class Sheet:
             zone=hours.zone.key,
             better_plan=better[0].label if better else "",
             better_target=better[1].words if better else "",
-            better_words=wording.moment(better_by, zone, self._now) if better_by else "",
+            better_words=wording.inside(wording.moment(better_by, zone, self._now)) if better_by else "",
         )
 
     @property
     def plan(self) -> PlanName:
         """The plan of the chosen organization."""
         return self.offer.plan
+
+    def valid(self) -> bool:
+        """Validate the bound form and the gate together, so that every error shows at once."""
+        fine = self.bound.validate_all()
+        try:
+            check_gate(self.door, self.organization, self.offer.catalogue)
+        except Refused as refused:
+            self.bound.organization.errors, self.bound.severity.errors = [refused.reason], []
+            return False
+        return fine
 
     def filing(self) -> Filing:
         """Return what the valid form says."""
@@ -205,7 +215,7 @@ class Sheet:
         choice = next((c for c in self.offer.choices if c.severity.value == self._given.get("severity")), None)
         if choice is None or choice.by is None:
             return f"{key} created. You get an email when we reply."
-        return f"{key} created. We will reply by {wording.moment(choice.by, zone_here(), self._now)}."
+        return f"{key} created. We will reply by {wording.inside(wording.moment(choice.by, zone_here(), self._now))}."
 
 
 def _cluster_words(cluster: Cluster) -> str:

@@ -179,22 +179,28 @@ def follow_up(actor: Person, ticket: Ticket, body: str, *, key: str, now: dateti
         raise Refused(refused.reason, "body") from None
 
 
+def check_gate(door: DoorName, organization: Organization | None, terms: Catalogue) -> None:
+    """Raise Refused, naming the form's organization, unless the organization's plan opens the door (rule 6.1)."""
+    if door is DoorName.TECHNICAL and organization is None:
+        raise Refused("Choose the organization that the request is about.", "organization")
+    plan = plan_of(organization)
+    if not terms.opens(plan, door):
+        needs = terms.cheapest_plan_opening(door).label
+        whose = f"{organization.name} is" if organization else "You are"
+        raise Refused(
+            f"{whose} on the {plan.label} plan: {door.label} needs {needs} or higher. "
+            "Choose another organization, or upgrade on its Support page.",
+            "organization",
+        )
+
+
 def _check(actor: Person, filing: Filing, *, now: datetime) -> Catalogue:
     """Check everything that hangs together; the same rules hold for forms, forged posts and follow-ups."""
     terms = catalogue(now.date())
     organization, plan = filing.organization, plan_of(filing.organization)
     if organization is not None and role_in(actor, organization) is None:
         raise Refused("Choose one of your organizations.", "organization")
-    if filing.door is DoorName.TECHNICAL and organization is None:
-        raise Refused("Choose the organization that the request is about.", "organization")
-    if not terms.opens(plan, filing.door):
-        needs = terms.cheapest_plan_opening(filing.door).label
-        whose = organization.name if organization else "You"
-        raise Refused(
-            f"{whose} is on the {plan.label} plan: {filing.door.label} needs {needs} or higher. "
-            "Choose another organization, or upgrade on its Support page.",
-            "organization",
-        )
+    check_gate(filing.door, organization, terms)
     offered = terms.severities(filing.door, plan)
     if filing.severity not in offered:
         raise Refused(f"Choose one of {', '.join(s.value for s in offered)}.", "severity")

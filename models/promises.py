@@ -18,7 +18,7 @@ from models import wording
 from models.base import Labelled, Model
 from models.calendars import AROUND_THE_CLOCK, Hours, Span, spans
 from models.catalogue import PlanName, Severity, Target
-from models.wording import HOUR, duration, moment
+from models.wording import HOUR, duration, inside, moment
 
 Pause = tuple[datetime, datetime | None]
 
@@ -263,21 +263,16 @@ def _answered(promise: ResponseTarget, met_at: datetime, zone: ZoneInfo, now: da
     at = promise.due_at
     if at is not None and met_at > at:
         late = f"Missed by {duration(met_at - at)}"
-        return ClockFace("missed", "triangle-alert", late, f"Was due {_inside(moment(at, zone, now))}", at)
+        return ClockFace("missed", "triangle-alert", late, f"Was due {inside(moment(at, zone, now))}", at)
     taken = wording.hours(timedelta(seconds=promise.counted_seconds))
-    return ClockFace("met", "circle-check", f"Met in {taken}", f"Replied {_inside(moment(met_at, zone, now))}", at)
+    return ClockFace("met", "circle-check", f"Met in {taken}", f"Replied {inside(moment(met_at, zone, now))}", at)
 
 
 def _running(at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:
     words = moment(at, zone, now)
     if now > at:
-        return ClockFace("over", "triangle-alert", f"Late by {duration(now - at)}", f"Was due {_inside(words)}", at)
+        return ClockFace("over", "triangle-alert", f"Late by {duration(now - at)}", f"Was due {inside(words)}", at)
     left = f"Due in {duration(at - now)}"
     if at - now <= SOON:
         return ClockFace("soon", "clock-alert", left, words, at)
     return ClockFace("ok", "clock", left, words, at) if at - now < NEAR else ClockFace("ok", "clock", words, left, at)
-
-
-def _inside(words: str) -> str:
-    """Return words of a moment as they stand inside a sentence: "today, 14:18"."""
-    return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday")) else words

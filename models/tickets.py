@@ -148,7 +148,8 @@ class Comment(Model):
     by_staff: Mapped[bool]
     internal: Mapped[bool] = mapped_column(default=False)
 
-    author: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
+    # No inner join: timelines read messages beside events that have none.
+    author: Mapped[Person] = relationship(lazy="joined")
 
 
 class Submission(Model):

@@ -31,6 +31,11 @@ def moment(at: datetime, zone: ZoneInfo, now: datetime) -> str:
     return f"{day(local.date(), today)}, {clock}"
 
 
+def inside(words: str) -> str:
+    """Return words of a moment as they stand inside a sentence: "today, 14:18"."""
+    return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday", "Tomorrow", "Just")) else words
+
+
 def ago(at: datetime, zone: ZoneInfo, now: datetime) -> str:
     """Return how long ago `at` was: "38 min ago", "4 h ago", then "Fri 20 Nov", "12 Nov", "12 Nov 2025".
 

@@ -258,7 +258,7 @@ def test_a_severity_that_is_not_on_offer_is_listed_and_cannot_be_chosen() -> Non
 
 def test_the_other_controls_are_whole_html() -> None:
     form = filled(components="TiKV", urgent="y", secret="hunter2")
-    file = SimpleNamespace(id=7, name=NONSENSE, size="1 kB", error="Too large")
+    file = SimpleNamespace(public_id="x7", name=NONSENSE, size="1 kB")
     html = fragment(
         "{{ forms.csrf() }}{{ forms.on_enter() }}{{ forms.chips(f.components, many=true, optional=true) }}"
         "{{ forms.checkbox(f.urgent, hint='h') }}"
