@@ -11,6 +11,7 @@ from blueprints.conversation import comment_form, promise_view
 from blueprints.pages import Answer, conflict, invalid, page, see_other, why_none, zone_here
 from blueprints.uploads import given_key, keep_typed, kept, take_files
 from extensions import clock, db, outside
+from forms.base import choices
 from forms.desk import AnswerForm, AssigneeForm, StateForm
 from forms.tickets import SeverityForm
 from models import conversations, handling
@@ -103,7 +104,7 @@ def _shown(ticket: Ticket, form: AnswerForm | None = None, preview: str = "", **
 
 def _assign_form(ticket: Ticket, people: list[Person], seen: str) -> AssigneeForm:
     form = AssigneeForm(formdata=None, assignee=str(ticket.assignee_id or ""), seen=seen)
-    form.assignee.choices = [("", "Nobody"), *((str(p.id), p.name) for p in people)]
+    form.assignee.choices = choices([("", "Nobody"), *((str(p.id), p.name) for p in people)])
     return form
 
 
@@ -303,7 +304,7 @@ def change_severity(key: str) -> Answer:
 def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
     terms = catalogue_at(ticket.catalogue_version)
     offered = terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities
-    form.severity.choices = [(s.value, s.value) for s in offered]
+    form.severity.choices = choices((s.value, s.value) for s in offered)
     seen = timeline_of(ticket, internal=True, desk=True, most=1).entries
     return {
         "ticket": ticket,

@@ -11,6 +11,7 @@ from blueprints.conversation import comment_form, commented, promise_view
 from blueprints.pages import Answer, invalid, page, see_other, why_none, zone_here
 from blueprints.uploads import given_key, keep_typed, kept, take_files
 from extensions import clock, db, outside
+from forms.base import choices
 from forms.tickets import CommentForm, ParticipantForm, SeverityForm
 from models import conversations, handling
 from models.attachments import remove_file
@@ -259,7 +260,7 @@ def change_severity(key: str) -> Answer:
 def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
     terms = catalogue_at(ticket.catalogue_version)
     offered = terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities
-    form.severity.choices = [(s.value, s.value) for s in offered]
+    form.severity.choices = choices((s.value, s.value) for s in offered)
     owned = ticket.assignee is not None
     return {"ticket": ticket, "form": form, "choices": [(s, terms.text(s)) for s in offered], "owned": owned}
 
@@ -291,7 +292,7 @@ def add_participant(key: str) -> Answer:
 
 def _participants(ticket: Ticket, form: ParticipantForm) -> dict[str, Any]:
     people = handling.candidates(ticket)
-    form.person.choices = [("", "Select a person"), *((str(p.id), p.name) for p in people)]
+    form.person.choices = choices([("", "Select a person"), *((str(p.id), p.name) for p in people)])
     return {"ticket": ticket, "form": form, "candidates": people, "participants": participants_of(ticket)}
 
 
