@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _TEXT = ("text/", "application/json", "image/svg+xml")
 _SMALL = 500
+# The fields that hold a person's own words; of all others a person only chose a value.
+_WORDS = frozenset({"summary", "description", "body", "reason", "name", "email"})
 # A form that failed for our fault comes back with all it held, up to so many characters.
 _KEPT_MOST = 300_000
 
@@ -44,7 +46,13 @@ _EXPIRED = "This page was open for so long that it expired. What you typed is be
 def fault(code: int, *, message: str = "", reference: str = "", again: bool = False) -> Response:
     """Answer the page of a fault; `again` gives back what was posted, in a form that sends it once more."""
     db.session.rollback()
-    values = {"code": code, "message": message, "reference": reference, "typed": _typed() if again else []}
+    values = {
+        "code": code,
+        "message": message,
+        "reference": reference,
+        "typed": _typed() if again else [],
+        "address": request.path,
+    }
     try:
         body = render_template("errors/page.html", **values)
     except (DBAPIError, OSError):
@@ -58,12 +66,13 @@ def fault(code: int, *, message: str = "", reference: str = "", again: bool = Fa
     return response
 
 
-def _typed() -> list[tuple[str, str]]:
+def _typed() -> list[tuple[str, str, bool]]:
+    """Return what was posted: name, value, and whether these are a person's own words, to be shown."""
     if request.method in SAFE or request.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
         return []
     hidden = {"csrf_token", "password", "new_password", "current_password"}
-    typed = [(name, value) for name, value in request.form.items(multi=True) if name not in hidden]
-    return typed if sum(len(value) for _, value in typed) <= _KEPT_MOST else []
+    typed = [(name, value, name in _WORDS) for name, value in request.form.items(multi=True) if name not in hidden]
+    return typed if sum(len(value) for _, value, _ in typed) <= _KEPT_MOST and len(typed) <= 100 else []
 
 
 def _http_fault(error: HTTPException) -> Any:  # noqa: ANN401 (whatever Flask takes as an answer)
