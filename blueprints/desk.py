@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, request
@@ -16,7 +17,7 @@ from forms.desk import AnswerForm, AssigneeForm, StateForm
 from forms.tickets import SeverityForm
 from models import conversations, handling
 from models.attachments import remove_file
-from models.base import Refused
+from models.base import NotFound, Refused
 from models.catalogue import DoorName, Severity, catalogue_at
 from models.drafts import draft_of
 from models.listings import DeskWish, Queue, desk_counts, others_of, queue_of
@@ -188,7 +189,10 @@ def add_files(key: str) -> Answer:
 @requires(Permission.ANSWER)
 def drop_file(key: str) -> Answer:
     ticket = _ticket(key)
-    remove_file(keep_typed(f"ticket:{ticket.key}"), request.form.get("file", "")[:40])
+    draft = keep_typed(f"ticket:{ticket.key}")
+    with suppress(NotFound):
+        # A second click finds it gone already: the words that came along are kept all the same.
+        remove_file(draft, request.form.get("file", "")[:40])
     db.session.commit()
     return see_other(f"/desk/{ticket.key}#reply")
 

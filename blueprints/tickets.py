@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, request
@@ -196,7 +197,10 @@ def add_files(key: str) -> Answer:
 @requires(Permission.REQUESTS)
 def drop_file(key: str) -> Answer:
     ticket = tickets_of(actor()).one_or_404(key)
-    remove_file(keep_typed(f"ticket:{ticket.key}"), request.form.get("file", "")[:40])
+    draft = keep_typed(f"ticket:{ticket.key}")
+    with suppress(NotFound):
+        # A second click finds it gone already: the words that came along are kept all the same.
+        remove_file(draft, request.form.get("file", "")[:40])
     db.session.commit()
     return see_other(f"/requests/{ticket.key}#reply")
 
