@@ -20,8 +20,9 @@ from models.tickets import Comment
 
 TEXT = 'Typed for an hour: <b>& "quotes" ’ 漢字'
 ELSEWHERE = [
-    "//evil.example", "/\\evil.example", "\\/evil.example", "https:evil.example", "https://evil.example", "///evil.example",
-    "/\t/evil.example", "\t//evil.example", " //evil.example", "javascript:alert(1)", "/%0d%0aSet-Cookie:x=1\r\nX: y",
+    "//evil.example", "/\\evil.example", "\\/evil.example", "https:evil.example", "https://evil.example",
+    "///evil.example", "/\t/evil.example", "\t//evil.example", " //evil.example", "javascript:alert(1)",
+    "/%0d%0aSet-Cookie:x=1\r\nX: y",
     "http:\\\\evil.example", "//evil.example@localhost", "data:text/html,x", "/\x00/evil.example",
 ]  # fmt: skip
 
@@ -204,7 +205,7 @@ def test_a_text_that_was_sent_too_late_waits_for_its_writer_and_nobody_else(
     assert "Your text is kept" in lumen.get(way).main
     back = lumen.submit("/sign-in", email="owner@lumen.example", password=PASSWORD)
     assert back.find(f"/requests/{key}/comments")[0].value_of("body").replace("\r\n", "\n").strip() == TEXT
-    assert TEXT.split(":")[0] in lumen.submit(f"/requests/{key}/comments").main
+    assert "Typed for an hour" in lumen.submit(f"/requests/{key}/comments").main
     assert town.count(Comment) == 2
     assert TEXT not in back.headers.get("Location", "")
     assert town.count(HeldText) == 0
@@ -253,7 +254,7 @@ def test_head_and_options_are_answered_and_other_methods_refused(lumen: Browser)
     assert "Access-Control-Allow-Origin" not in options.headers
     for method in ("PUT", "DELETE", "PATCH", "TRACE"):
         assert lumen.client.open("/requests", method=method, base_url=ORIGIN).status_code == 405, method
-    assert lumen.get("/sign-out", status=405).headers["Allow"] == "OPTIONS, POST"
+    assert set(lumen.get("/sign-out", status=405).headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 
 
 def test_leaving_clears_what_the_browser_keeps(lumen: Browser) -> None:
