@@ -71,6 +71,10 @@ def outside() -> Outside:
 def init(app: Flask, settings: Settings) -> None:
     """Bind everything here to the app."""
     db.init_app(app)
+    with app.app_context():
+        # On this engine alone: other databases of the same process are not ours to prepare.
+        event.listen(db.engine, "connect", _prepare_sqlite)
+        event.listen(db.engine, "begin", _begin_sqlite)
     migrate.init_app(app, db, render_as_batch=True, compare_type=True)
     login.init_app(app)
     csrf.init_app(app)
