@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, func, select
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session
 
-import extensions  # noqa: F401 (BEGIN IMMEDIATE on every engine, as in the application)
+import extensions
 from gateways.files_local import LocalFiles
 from gateways.letters import Letters
 from models.attachments import FileLimits, Upload, attach
@@ -58,6 +58,9 @@ def files(tmp_path: Path) -> LocalFiles:
 def engine(tmp_path: Path, planted: Path) -> Iterator[Engine]:
     shutil.copytree(planted, tmp_path / "world")
     engine = create_engine(f"sqlite:///{tmp_path / 'world' / 'chores.sqlite'}")
+    # As the application sets up its own: BEGIN IMMEDIATE, and foreign keys that hold.
+    event.listen(engine, "connect", extensions._prepare_sqlite)
+    event.listen(engine, "begin", extensions._begin_sqlite)
     yield engine
     engine.dispose()
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import create_engine, event, func, select
 from sqlalchemy.orm import Session
 
-import extensions  # noqa: F401 (sets up every engine as the application does)
+import extensions
 from gateways.files_local import LocalFiles
 from models.announcements import announcements
 from models.attachments import Attachment, contents
@@ -45,6 +45,9 @@ def now(request: pytest.FixtureRequest) -> datetime:
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     engine = create_engine(f"sqlite:///{tmp_path / 'seed.sqlite'}")
+    # As the application sets up its own: BEGIN IMMEDIATE, and foreign keys that hold.
+    event.listen(engine, "connect", extensions._prepare_sqlite)
+    event.listen(engine, "begin", extensions._begin_sqlite)
     Model.metadata.create_all(engine)
     with Session(engine) as session:
         yield session
