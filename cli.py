@@ -120,12 +120,10 @@ def configuration_page() -> str:
     """Return the page that documents every setting, as Markdown."""
     rows = []
     for item in fields(Settings):
-        default = (
-            {True: "1", False: "0"}.get(item.default, item.default)
-            if isinstance(item.default, bool)
-            else (item.default)
-        )
-        rows.append(f"| `{item.name.upper()}` | {f'`{default}`' if default != '' else ''} | {item.metadata['help']} |")
+        default = int(item.default) if isinstance(item.default, bool) else item.default
+        shown = f"`{default}`" if default != "" else ""
+        text = item.metadata["help"].replace("<", "\\<")
+        rows.append(f"| `{item.name.upper()}` | {shown} | {text} |")
     return (
         "# Configuration\n\n"
         "Everything is set by environment variables. A bad value stops the start with one line that names it. An empty "
@@ -277,8 +275,12 @@ class Supervisor:
         environment = os.environ | {"FLASK_APP": "app:served", "PYTHONPATH": str(HERE)}
         # Each has a process group of its own: a Ctrl-C of the terminal is answered here alone and passed on once, and
         # what a killed server leaves behind can be ended.
-        return subprocess.Popen(  # noqa: PLW1509 (no thread runs here)
-            command, cwd=HERE, env=environment, process_group=0, preexec_fn=_end_with_parent
+        return subprocess.Popen(
+            command,
+            cwd=HERE,
+            env=environment,
+            process_group=0,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 (no thread runs here)
         )
 
     def _answers(self) -> bool:
@@ -322,12 +324,12 @@ class Supervisor:
         for child in children:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.1, until - time.monotonic()))
-        for child in (self.web, self.worker):
-            if child is not None:
+        for started in (self.web, self.worker):
+            if started is not None:
                 # The server's own children outlive it when it is killed.
                 with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+                    os.killpg(started.pid, signal.SIGKILL)
+                started.wait()
 
 
 # Looked up before any fork: a child must not load libraries between fork and exec.

@@ -19,8 +19,6 @@ log = logging.getLogger(__name__)
 
 _TEXT = ("text/", "application/json", "image/svg+xml")
 _SMALL = 500
-# The fields that hold a person's own words; of all others a person only chose a value.
-_WORDS = frozenset({"summary", "description", "body", "reason", "name", "email"})
 # A form that failed for our fault comes back with all it held, up to so many characters.
 _KEPT_MOST = 300_000
 
@@ -51,7 +49,7 @@ def fault(code: int, *, message: str = "", reference: str = "", again: bool = Fa
         "message": message,
         "reference": reference,
         "typed": _typed() if again else [],
-        "address": request.path,
+        "action": request.path,
     }
     try:
         body = render_template("errors/page.html", **values)
@@ -66,13 +64,12 @@ def fault(code: int, *, message: str = "", reference: str = "", again: bool = Fa
     return response
 
 
-def _typed() -> list[tuple[str, str, bool]]:
-    """Return what was posted: name, value, and whether these are a person's own words, to be shown."""
+def _typed() -> list[tuple[str, str]]:
     if request.method in SAFE or request.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
         return []
     hidden = {"csrf_token", "password", "new_password", "current_password"}
-    typed = [(name, value, name in _WORDS) for name, value in request.form.items(multi=True) if name not in hidden]
-    return typed if sum(len(value) for _, value, _ in typed) <= _KEPT_MOST and len(typed) <= 100 else []
+    typed = [(name, value) for name, value in request.form.items(multi=True) if name not in hidden]
+    return typed if sum(len(value) for _, value in typed) <= _KEPT_MOST else []
 
 
 def _http_fault(error: HTTPException) -> Any:  # noqa: ANN401 (whatever Flask takes as an answer)
