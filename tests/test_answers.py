@@ -18,7 +18,7 @@ from models.demo import PASSWORD
 from models.drafts import HeldText
 from models.tickets import Comment
 
-TEXT = 'Typed for an hour: <b>& "quotes" ’ 漢字'
+TEXT = 'Typed for an hour: <b>& "quotes" ’ 漢字, and so much more'
 ELSEWHERE = [
     "//evil.example", "/\\evil.example", "\\/evil.example", "https:evil.example", "https://evil.example",
     "///evil.example", "/\t/evil.example", "\t//evil.example", " //evil.example", "javascript:alert(1)",
