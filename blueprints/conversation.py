@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from extensions import clock, db
 from forms.base import Form
 from forms.tickets import CommentForm
 from models.attachments import remove_file
-from models.base import session_of, token
+from models.base import NotFound, session_of, token
 from models.calendars import hours_for
 from models.drafts import Draft, draft_of
 from models.explanations import Explanation, explain
@@ -63,8 +64,10 @@ def attached(ticket: Ticket, form: Form, under: str) -> Answer | None:
 
 
 def detached(ticket: Ticket, under: str) -> Answer:
-    """Take a file from what is being written; raises NotFound for a file of anybody else's."""
-    remove_file(keep_typed(_place(ticket)), request.form.get("file", "")[:40])
+    """Take a file from what is being written; a second click finds it gone, and its words are kept all the same."""
+    draft = keep_typed(_place(ticket))
+    with suppress(NotFound):
+        remove_file(draft, request.form.get("file", "")[:40])
     db.session.commit()
     return see_other(f"{under}/{ticket.key}#reply")
 
