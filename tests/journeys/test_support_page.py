@@ -18,8 +18,8 @@ SEVERITIES = {
     "S1": "Complete loss of production environmental functions.",
     "S2": "High impact on operations in production environments.",
     "S3": "Non-critical database usage issues in production or non-production environments",
-    "S4": "General question on how a particular feature or function performs or should be configured. An issue that has "
-    "minimal impact on business and can be tolerated for a reasonable period.",
+    "S4": "General question on how a particular feature or function performs or should be configured. An issue that "
+    "has minimal impact on business and can be tolerated for a reasonable period.",
 }
 
 
@@ -48,7 +48,9 @@ def test_from_the_support_page_to_a_request_in_the_list(visit: Visit, scripts: b
     create = page.get_by_role("link", name="Create a Support Ticket", exact=True)
     box, heading = create.bounding_box(), page.get_by_role("heading", level=1).bounding_box()
     content = page.get_by_role("main").bounding_box()
-    assert box and heading and content
+    assert box
+    assert heading
+    assert content
     assert abs(box["x"] + box["width"] - (content["x"] + content["width"])) <= 24, "it ends at the right edge"
     assert box["y"] < heading["y"] + 60, "it stands beside the page's title"
     create.click()
@@ -83,7 +85,9 @@ def test_from_the_support_page_to_a_request_in_the_list(visit: Visit, scripts: b
     # The avatar stands at the top right, and its menu leads to the list.
     avatar = page.get_by_role("button", name="Account menu for Daniel Reyes")
     place = avatar.bounding_box()
-    assert place and place["y"] < 60 and place["x"] + place["width"] > 1280 - 60
+    assert place
+    assert place["y"] < 60
+    assert place["x"] + place["width"] > 1280 - 60
     avatar.click()
     page.locator("#me").get_by_role("link", name=re.compile(r"^Requests")).click()
     page.wait_for_url("**/requests")
