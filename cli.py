@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from threading import Event
@@ -32,7 +33,7 @@ from models.demo import ACCOUNTS, PASSWORD
 from models.entrance import SET_UP_LIFE, has_administrator, make_link
 from models.letters import facts_of
 from models.outbox import Message, deliver_due
-from models.seeds import empty, found, is_empty, plant
+from models.seeds import empty, found, is_demo, is_empty, plant
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ def serve() -> None:
     chosen = outside().settings
     _check_port(chosen)
     migrate_database()
+    _keep_apart(chosen)
     if chosen.demo:
         if is_empty(db.session()):
             print("Filling the demo world …", flush=True)
@@ -85,6 +87,7 @@ def worker(with_parent: bool) -> None:
 def setup() -> None:
     """Prepare a real installation and print the link with which its first administrator signs up."""
     migrate_database()
+    _keep_apart(outside().settings)
     if has_administrator(db.session()):
         sys.exit("This installation has an administrator already. Ask them to add you.")
     _print_set_up_link(outside().settings)
@@ -98,6 +101,8 @@ def seed() -> None:
     if not chosen.demo:
         sys.exit("DEMO: seeding empties the whole database, so it needs DEMO=1.")
     migrate_database()
+    if not is_empty(db.session()) and not is_demo(db.session()):
+        sys.exit(f"DATA_FOLDER: {chosen.data} holds a real installation, which seeding would delete. Choose another.")
     empty(db.session())
     for letter in (chosen.data / "mail").glob("*.eml"):
         letter.unlink(missing_ok=True)
@@ -115,12 +120,10 @@ def configuration_page() -> str:
     """Return the page that documents every setting, as Markdown."""
     rows = []
     for item in fields(Settings):
-        default = (
-            {True: "1", False: "0"}.get(item.default, item.default)
-            if isinstance(item.default, bool)
-            else (item.default)
-        )
-        rows.append(f"| `{item.name.upper()}` | {f'`{default}`' if default != '' else ''} | {item.metadata['help']} |")
+        default = int(item.default) if isinstance(item.default, bool) else item.default
+        shown = f"`{default}`" if default != "" else ""
+        text = item.metadata["help"].replace("<", "\\<")
+        rows.append(f"| `{item.name.upper()}` | {shown} | {text} |")
     return (
         "# Configuration\n\n"
         "Everything is set by environment variables. A bad value stops the start with one line that names it. An empty "
@@ -177,7 +180,7 @@ def write_letter(message: Message, session: Session) -> EmailMessage:
 
 def do_chores(stop: Event) -> None:
     """Do what is due by the clock, in small transactions, until nothing is left or `stop` is set."""
-    for chore in (close_due, note_missed, _sweep):
+    for chore in (close_due, note_missed, _sweep, _sweep_files):
         while not stop.is_set():
             with Session(db.engine) as session:
                 done = chore(session, clock.now())
@@ -192,6 +195,18 @@ def _sweep(session: Session, now: datetime) -> int:
     if names:
         drop_unused(session, names, outside().files)
     return swept
+
+
+def _sweep_files(session: Session, now: datetime) -> int:
+    """Forget files that no message and no draft names: their form was thrown away, or never came to its end."""
+    drop_unused(session, outside().files.older(now - timedelta(days=1)), outside().files)
+    return 0
+
+
+def _keep_apart(chosen: Settings) -> None:
+    """Exit rather than serve the demo's accounts, whose passwords everybody knows, as a real installation."""
+    if not chosen.demo and is_demo(db.session()):
+        sys.exit(f"DATA_FOLDER: {chosen.data} holds the demo world, whose passwords are public. Choose another folder.")
 
 
 def _plant() -> None:
@@ -264,8 +279,15 @@ class Supervisor:
 
     def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         environment = os.environ | {"FLASK_APP": "app:served", "PYTHONPATH": str(HERE)}
-        # They stay in this process group, but a Ctrl-C of the terminal is answered here alone, and passed on once.
-        return subprocess.Popen(command, cwd=HERE, env=environment, preexec_fn=_ignore_interrupt)  # noqa: PLW1509
+        # Each has a process group of its own: a Ctrl-C of the terminal is answered here alone and passed on once, and
+        # what a killed server leaves behind can be ended.
+        return subprocess.Popen(
+            command,
+            cwd=HERE,
+            env=environment,
+            process_group=0,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 (no thread runs here)
+        )
 
     def _answers(self) -> bool:
         """Wait until the web server accepts connections; False when it ended, or this is stopping."""
@@ -289,7 +311,7 @@ class Supervisor:
         while not self.stopping.wait(0.25):
             if self.web is None or self.web.poll() is not None:
                 print("The web server ended by itself.", file=sys.stderr)
-                return (self.web.returncode if self.web else 1) or 1
+                return 1
             if self.worker is not None and self.worker.poll() is not None:
                 print(f"The worker ended (code {self.worker.returncode}); starting it again.", file=sys.stderr)
                 self.stopping.wait(1)
@@ -306,12 +328,21 @@ class Supervisor:
             child.terminate()
         until = time.monotonic() + STOP_WITHIN
         for child in children:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        for started in (self.web, self.worker):
+            if started is not None:
+                # The server's own children outlive it when it is killed.
+                with suppress(ProcessLookupError):
+                    os.killpg(started.pid, signal.SIGKILL)
+                started.wait()
 
 
-def _ignore_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+# Looked up before any fork: a child must not load libraries between fork and exec.
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+
+def _end_with_parent() -> None:
+    """Have Linux send SIGTERM when the supervisor is gone, however it went; elsewhere nothing is lost but that."""
+    if _prctl is not None:
+        _prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

@@ -15,7 +15,6 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError as CSRFError  # noqa: PLC0414 (whoever maps faults to pages gets it from here)
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import Engine
 
 from config import MEGABYTE, Settings
 from gateways.files_local import LocalFiles
@@ -24,9 +23,9 @@ from gateways.mail_folder import FolderMailer
 from gateways.smtp import SmtpMailer
 from models.attachments import FileLimits
 from models.base import Model
+from models.letters import stamp
 from models.outside import FileStore, Mailer
 from models.people import Passwords
-from models.wording import moment, zone
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -72,9 +71,16 @@ def outside() -> Outside:
 def init(app: Flask, settings: Settings) -> None:
     """Bind everything here to the app."""
     db.init_app(app)
+    with app.app_context():
+        # On this engine alone: other databases of the same process are not ours to prepare.
+        event.listen(db.engine, "connect", _prepare_sqlite)
+        event.listen(db.engine, "begin", _begin_sqlite)
     migrate.init_app(app, db, render_as_batch=True, compare_type=True)
     login.init_app(app)
     csrf.init_app(app)
+    with app.app_context():
+        event.listen(db.engine, "connect", _prepare_sqlite)
+        event.listen(db.engine, "begin", _begin_sqlite)
     _outside[:] = [
         Outside(
             settings=settings,
@@ -91,7 +97,7 @@ def init(app: Flask, settings: Settings) -> None:
                 settings.base_url,
                 settings.mail_from,
                 settings.site_name,
-                {"moment": lambda at, name: moment(at, zone(name), at)},
+                {"moment": stamp},
             ),
         )
     ]
@@ -117,7 +123,6 @@ def _reads_only(connection: Connection) -> bool:
     return has_request_context() and request.method in SAFE and not writes
 
 
-@event.listens_for(Engine, "connect")
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 (any driver's connection)
     if isinstance(connection, sqlite3.Connection):
         # The driver's own way of opening transactions loses updates: BEGIN is ours, below.
@@ -126,7 +131,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 (
             connection.execute(f"PRAGMA {pragma}")
 
 
-@event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock at the start of what may write, so that no update is lost between read and write."""
     if connection.dialect.name == "sqlite":

@@ -44,7 +44,13 @@ _EXPIRED = "This page was open for so long that it expired. What you typed is be
 def fault(code: int, *, message: str = "", reference: str = "", again: bool = False) -> Response:
     """Answer the page of a fault; `again` gives back what was posted, in a form that sends it once more."""
     db.session.rollback()
-    values = {"code": code, "message": message, "reference": reference, "typed": _typed() if again else []}
+    values = {
+        "code": code,
+        "message": message,
+        "reference": reference,
+        "typed": _typed() if again else [],
+        "action": request.path,
+    }
     try:
         body = render_template("errors/page.html", **values)
     except (DBAPIError, OSError):

@@ -8,9 +8,10 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, may, requires, roles
 from blueprints.conversation import comment_form, promise_view
-from blueprints.pages import Answer, conflict, invalid, page, see_other, zone_here
+from blueprints.pages import Answer, conflict, invalid, page, see_other, why_none, zone_here
 from blueprints.uploads import given_key, keep_typed, kept, take_files
 from extensions import clock, db, outside
+from forms.base import choices
 from forms.desk import AnswerForm, AssigneeForm, StateForm
 from forms.tickets import SeverityForm
 from models import conversations, handling
@@ -44,7 +45,7 @@ def index() -> Answer:
         counts=desk_counts(person, scope, now=now),
         queues=list(Queue),
         doors=list(DoorName),
-        faces={t.id: face(t.target, zone, now, why=_why_none(t), staff=True) for t in rows},
+        faces={t.id: face(t.target, zone, now, why=why_none(t), staff=True) for t in rows},
     )
 
 
@@ -58,10 +59,6 @@ def _wish() -> DeskWish:
         text=cleaned(given.get("q", ""))[:200].strip(),
         page=int(number) if number.isascii() and number.isdigit() and len(number) < 5 and int(number) else 1,
     )
-
-
-def _why_none(ticket: Ticket) -> str:
-    return "Account/billing" if ticket.door is DoorName.BILLING else f"{ticket.plan.label} plan"
 
 
 def _ticket(key: str) -> Ticket:
@@ -88,9 +85,10 @@ def _shown(ticket: Ticket, form: AnswerForm | None = None, preview: str = "", **
         "participants": participants_of(ticket),
         "form": form,
         "files": files,
+        "draft": draft,
         "preview": preview,
         "final": ticket.is_final(clock.now()),
-        "face": face(ticket.target, zone_here(), clock.now(), why=_why_none(ticket), staff=True),
+        "face": face(ticket.target, zone_here(), clock.now(), why=why_none(ticket), staff=True),
         "promise": promise_view(ticket),
         "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),
         "clusters": clusters_of(ticket.organization) if ticket.organization else [],
@@ -106,7 +104,7 @@ def _shown(ticket: Ticket, form: AnswerForm | None = None, preview: str = "", **
 
 def _assign_form(ticket: Ticket, people: list[Person], seen: str) -> AssigneeForm:
     form = AssigneeForm(formdata=None, assignee=str(ticket.assignee_id or ""), seen=seen)
-    form.assignee.choices = [("", "Nobody"), *((str(p.id), p.name) for p in people)]
+    form.assignee.choices = choices([("", "Nobody"), *((str(p.id), p.name) for p in people)])
     return form
 
 
@@ -306,7 +304,7 @@ def change_severity(key: str) -> Answer:
 def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
     terms = catalogue_at(ticket.catalogue_version)
     offered = terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities
-    form.severity.choices = [(s.value, s.value) for s in offered]
+    form.severity.choices = choices((s.value, s.value) for s in offered)
     seen = timeline_of(ticket, internal=True, desk=True, most=1).entries
     return {
         "ticket": ticket,
@@ -326,5 +324,5 @@ def print_view(key: str) -> Answer:
         ticket=ticket,
         timeline=timeline_of(ticket, internal=False, most=2000),
         participants=participants_of(ticket),
-        face=face(ticket.target, zone_here(), clock.now(), why=_why_none(ticket)),
+        face=face(ticket.target, zone_here(), clock.now(), why=why_none(ticket)),
     )

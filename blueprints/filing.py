@@ -14,7 +14,7 @@ from extensions import clock, db
 from models.attachments import discard, remove_file
 from models.base import NotFound, Refused
 from models.catalogue import DoorName
-from models.drafts import draft_of, drafts_of
+from models.drafts import draft_of, drafts_of, own_draft
 from models.filing import file_ticket
 from models.permissions import Permission
 from models.prose import cleaned, rendered
@@ -105,15 +105,13 @@ def drafts() -> Answer:
     return page("tickets/drafts.html", drafts=drafts_of(actor()), doors={d.value: d.label for d in DoorName})
 
 
-@bp.post(f"/help/{DOOR}/discard")
+@bp.post("/help/drafts/<number:id>/discard")
 @requires(Permission.HELP)
-def discard_draft(door: str) -> Answer:
-    draft = draft_of(actor(), door)
-    if draft is not None:
-        discard(draft)
+def discard_draft(id: int) -> Answer:  # noqa: A002 (the name in the address)
+    discard(own_draft(actor(), id))
     let_go()
     db.session.commit()
-    return see_other("/help", good="The draft is thrown away.")
+    return see_other("/help/drafts", good="The draft is thrown away.")
 
 
 @bp.post(f"/help/{DOOR}/files")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from flask import Blueprint, request
 
 from blueprints.access import actor, requires
-from blueprints.pages import Answer, found, organization_here, page
+from blueprints.pages import Answer, found, organization_here, page, see_other, why_none, zone_here
 from extensions import clock, db
-from models.announcements import announcements
+from models.announcements import announcements, dismiss, fresh_announcements
 from models.catalogue import DoorName, catalogue
 from models.drafts import drafts_of
 from models.filing import plan_of
 from models.listings import latest_of
 from models.organizations import memberships_of
 from models.permissions import Permission
+from models.promises import face
 from models.tickets import tickets_of
 
 bp = Blueprint("help_center", __name__)
@@ -22,7 +23,8 @@ bp = Blueprint("help_center", __name__)
 @bp.get("/help")
 @requires(Permission.HELP)
 def show() -> Answer:
-    person, terms = actor(), catalogue(clock.now().date())
+    person, now = actor(), clock.now()
+    terms, latest = catalogue(now.date()), latest_of(tickets_of(person))
     organizations = [m.organization for m in memberships_of(person)]
     here = organization_here(person)
     entitled = [o for o in organizations if terms.opens(plan_of(o), DoorName.TECHNICAL)]
@@ -33,10 +35,10 @@ def show() -> Answer:
         open_here=here in entitled,
         entitled=entitled,
         needs=terms.cheapest_plan_opening(DoorName.TECHNICAL),
-        announcements=announcements(db.session(), now=clock.now(), most=3),
-        latest=latest_of(tickets_of(person)),
+        announcements=fresh_announcements(person, now=now),
+        latest=latest,
+        faces={ticket.id: face(ticket.target, zone_here(), now, why=why_none(ticket)) for ticket in latest},
         drafts=[draft for draft in drafts_of(person) if draft.place in set(DoorName)],
-        now=clock.now(),
     )
 
 
@@ -44,6 +46,14 @@ def show() -> Answer:
 @requires(Permission.HELP)
 def index() -> Answer:
     return page("help/announcements.html", announcements=announcements(db.session(), now=clock.now()))
+
+
+@bp.post("/announcements/<number:id>/dismiss")
+@requires(Permission.HELP)
+def hide(id: int) -> Answer:  # noqa: A002 (the name in the address)
+    dismiss(actor(), id)
+    db.session.commit()
+    return see_other("/help", good="The announcement is put away. You find it under “All announcements”.")
 
 
 @bp.get("/servicedesk/customer/portals")

@@ -15,12 +15,12 @@ from werkzeug.wrappers import Response as BaseResponse
 from blueprints.access import may, visitor
 from extensions import clock, outside
 from models import wording
-from models.catalogue import PlanName
+from models.catalogue import DoorName, PlanName
 from models.explanations import Explanation
 from models.organizations import Organization, chosen_organization, memberships_of, organization_of
 from models.people import Person
 from models.permissions import Permission
-from models.tickets import waiting_for
+from models.tickets import Ticket, waiting_for
 
 Answer = BaseResponse
 
@@ -175,6 +175,13 @@ def zone_here() -> ZoneInfo:
     """Return the zone that the reader's times are in."""
     person = None if g.get("broken") else visitor()
     return wording.zone(person.time_zone if person else "UTC")
+
+
+def why_none(ticket: Ticket) -> str:
+    """Return why a ticket has no first-reply target, for whoever reads that it has none."""
+    if ticket.door is DoorName.BILLING:
+        return "Account and billing requests carry no target"
+    return f"{ticket.plan.label} plan"
 
 
 @dataclass(frozen=True)

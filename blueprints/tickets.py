@@ -8,9 +8,10 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, may, requires
 from blueprints.conversation import comment_form, commented, promise_view
-from blueprints.pages import Answer, invalid, page, see_other, zone_here
+from blueprints.pages import Answer, invalid, page, see_other, why_none, zone_here
 from blueprints.uploads import given_key, keep_typed, kept, take_files
 from extensions import clock, db, outside
+from forms.base import choices
 from forms.tickets import CommentForm, ParticipantForm, SeverityForm
 from models import conversations, handling
 from models.attachments import remove_file
@@ -36,7 +37,7 @@ def index() -> Answer:
     organizations = [m.organization for m in memberships_of(person)]
     wish = _wish({o.slug: o.id for o in organizations})
     listing = requests_of(person, tickets_of(person), wish)
-    faces = {ticket.id: face(ticket.target, zone, now, why=_why_none(ticket)) for ticket in listing.rows}
+    faces = {ticket.id: face(ticket.target, zone, now, why=why_none(ticket)) for ticket in listing.rows}
     return page(
         "tickets/index.html",
         wish=wish,
@@ -77,12 +78,6 @@ def page_number(written: str) -> int:
     return int(written) if written.isascii() and written.isdigit() and len(written) < 5 and int(written) else 1
 
 
-def _why_none(ticket: Ticket) -> str:
-    if ticket.door is DoorName.BILLING:
-        return "Account and billing requests carry no target"
-    return f"{ticket.plan.label} plan"
-
-
 def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", **more: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return what the page of one request shows."""
     place = f"ticket:{ticket.key}"
@@ -95,8 +90,9 @@ def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", *
         "takes_part": actor() in people,
         "form": form or comment_form(CommentForm, draft, held("tickets.reply") or fields),
         "files": files,
+        "draft": draft,
         "final": ticket.is_final(clock.now()),
-        "face": face(ticket.target, zone_here(), clock.now(), why=_why_none(ticket)),
+        "face": face(ticket.target, zone_here(), clock.now(), why=why_none(ticket)),
         "promise": promise_view(ticket),
         "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),
         "limits": outside().limits,
@@ -130,7 +126,7 @@ def print_view(key: str) -> Answer:
         ticket=ticket,
         timeline=timeline_of(ticket, internal=False, most=2000),
         participants=participants_of(ticket),
-        face=face(ticket.target, zone_here(), clock.now(), why=_why_none(ticket)),
+        face=face(ticket.target, zone_here(), clock.now(), why=why_none(ticket)),
     )
 
 
@@ -264,7 +260,7 @@ def change_severity(key: str) -> Answer:
 def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
     terms = catalogue_at(ticket.catalogue_version)
     offered = terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities
-    form.severity.choices = [(s.value, s.value) for s in offered]
+    form.severity.choices = choices((s.value, s.value) for s in offered)
     owned = ticket.assignee is not None
     return {"ticket": ticket, "form": form, "choices": [(s, terms.text(s)) for s in offered], "owned": owned}
 
@@ -296,7 +292,7 @@ def add_participant(key: str) -> Answer:
 
 def _participants(ticket: Ticket, form: ParticipantForm) -> dict[str, Any]:
     people = handling.candidates(ticket)
-    form.person.choices = [("", "Select a person"), *((str(p.id), p.name) for p in people)]
+    form.person.choices = choices([("", "Select a person"), *((str(p.id), p.name) for p in people)])
     return {"ticket": ticket, "form": form, "candidates": people, "participants": participants_of(ticket)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wtforms import BooleanField, PasswordField, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
-from forms.base import Form, stripped
+from forms.base import Form, choices, stripped
 from models.people import PASSWORD_MOST, Theme
 from models.wording import zones
 
@@ -72,9 +72,9 @@ class ProfileForm(Form):
     )
     time_zone = SelectField(
         "Time zone",
-        choices=[(z, z.replace("_", " ")) for z in zones()],
+        choices=choices((z, z.replace("_", " ")) for z in zones()),
         validators=[InputRequired("Choose a time zone.")],
     )
-    theme = SelectField("Theme", choices=[(t.value, t.label) for t in Theme])
-    page_size = SelectField("Rows on a page", choices=[(n, str(n)) for n in (10, 25, 50, 100)], coerce=int)
+    theme = SelectField("Theme", choices=choices((t.value, t.label) for t in Theme))
+    page_size = SelectField("Rows on a page", choices=choices((n, str(n)) for n in (10, 25, 50, 100)), coerce=int)
     shortcuts = BooleanField("Single-key shortcuts")

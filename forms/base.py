@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import Field
+from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
 from models.base import Refused
 from models.prose import cleaned
@@ -21,6 +22,11 @@ def stripped(value: object) -> object:
 def tidied(value: object) -> object:
     """Return text as it is stored, its white space kept."""
     return cleaned(value) if isinstance(value, str) else value
+
+
+def choices(pairs: Iterable[tuple[object, str]]) -> list[SelectChoice]:
+    """Return (value, label) pairs as what a list of WTForms takes."""
+    return [SelectChoice(value, label) for value, label in pairs]
 
 
 class Form(FlaskForm):  # type: ignore[misc]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wtforms import HiddenField, MultipleFileField, RadioField, SelectField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
-from forms.base import Form, tidied
+from forms.base import Form, choices, tidied
 from models.prose import BODY_MOST
 from models.tickets import TicketState
 
@@ -20,7 +20,7 @@ class AnswerForm(Form):
     seen = HiddenField(validators=[Length(max=20)])
     mode = RadioField(
         "Kind of message",
-        choices=[("reply", "Reply"), ("note", "Internal note")],
+        choices=choices([("reply", "Reply"), ("note", "Internal note")]),
         default="reply",
         validators=[InputRequired("Choose a reply or an internal note.")],
     )
@@ -29,7 +29,7 @@ class AnswerForm(Form):
         filters=[tidied],
         validators=[InputRequired("Write your message first."), Length(max=BODY_MOST, message="Shorten the text.")],
     )
-    then = SelectField("Then", choices=[("", "Leave the status"), *_STATES], default="waiting")
+    then = SelectField("Then", choices=choices([("", "Leave the status"), *_STATES]), default="waiting")
     files = MultipleFileField("Attach files")
 
 
@@ -37,7 +37,7 @@ class StateForm(Form):
     """The state, without a message."""
 
     seen = HiddenField(validators=[Length(max=20)])
-    state = SelectField("Status", choices=_STATES, validators=[InputRequired("Choose a status.")])
+    state = SelectField("Status", choices=choices(_STATES), validators=[InputRequired("Choose a status.")])
 
 
 class AssigneeForm(Form):

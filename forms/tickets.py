@@ -16,7 +16,7 @@ from wtforms import (
 )
 from wtforms.validators import AnyOf, InputRequired, Length, NoneOf, Optional
 
-from forms.base import Form, stripped, tidied
+from forms.base import Form, choices, stripped, tidied
 from models.catalogue import Severity
 from models.prose import BODY_MOST, SUMMARY_MOST
 
@@ -49,13 +49,13 @@ class _TicketForm(Form):
     confidential = BooleanField("Confidential")
     files = MultipleFileField("Attachments")
 
-    def offer_organizations(self, choices: list[tuple[str, str]]) -> None:
+    def offer_organizations(self, offered: list[tuple[str, str]]) -> None:
         """List the organizations to choose from: (slug, name)."""
-        self.organization.choices = choices
+        self.organization.choices = choices(offered)
 
-    def offer_clusters(self, choices: list[tuple[str, str]]) -> None:
+    def offer_clusters(self, offered: list[tuple[str, str]]) -> None:
         """List the clusters to choose from: (id, words)."""
-        self.cluster.choices = choices
+        self.cluster.choices = choices(offered)
 
     def validate_all(self) -> bool:
         """Validate every field and every choice, so that all errors show at once."""
@@ -66,7 +66,7 @@ class _TicketForm(Form):
         """Refuse values that no list offers; returns whether all were offered."""
         fine = True
         for field, words in self._closed():
-            offered = {str(choice[0]) for choice in field.choices or ()}
+            offered = {str(choice.value) for choice in field.choices or ()}
             given = field.data if isinstance(field.data, list) else [field.data or ""]
             if any(str(value) not in offered for value in given):
                 field.errors = [*field.errors, words]
@@ -86,7 +86,7 @@ class TechnicalForm(_TicketForm):
     environment = RadioField("Environment", validate_choice=False, validators=[InputRequired("Choose an environment.")])
     severity = RadioField(
         "Severity",
-        choices=_ALL,
+        choices=choices(_ALL),
         validate_choice=False,
         validators=[
             InputRequired("Choose a severity by business impact."),
@@ -98,9 +98,9 @@ class TechnicalForm(_TicketForm):
 
     def offer_lists(self, environments: list[str], components: list[str], versions: list[str]) -> None:
         """List what the administrator's lists offer."""
-        self.environment.choices = [(e, e) for e in environments]
-        self.components.choices = [(c, c) for c in components]
-        self.version.choices = [("", "Select a version"), *((v, v) for v in versions)]
+        self.environment.choices = choices((e, e) for e in environments)
+        self.components.choices = choices((c, c) for c in components)
+        self.version.choices = choices([("", "Select a version"), *((v, v) for v in versions)])
 
     def _closed(self) -> list[tuple[Any, str]]:
         return [
@@ -116,7 +116,7 @@ class BillingForm(_TicketForm):
 
     severity = RadioField(
         "Severity",
-        choices=[c for c in _ALL if c[0] != "S1"],
+        choices=choices(c for c in _ALL if c[0] != "S1"),
         validate_choice=False,
         validators=[
             InputRequired("Choose a severity by business impact."),
@@ -142,7 +142,7 @@ class SeverityForm(Form):
     """Another severity, and why."""
 
     severity = SelectField(
-        "Severity", validate_choice=False, choices=_ALL, validators=[InputRequired("Choose a severity.")]
+        "Severity", validate_choice=False, choices=choices(_ALL), validators=[InputRequired("Choose a severity.")]
     )
     reason = StringField(
         "Reason",

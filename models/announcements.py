@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, or_, select
+from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Labelled, Model
+from models.base import Labelled, Model, NotFound, session_of
+from models.people import Person
 
 
 class Tone(Labelled):
@@ -30,8 +31,37 @@ class Announcement(Model):
     ends_at: Mapped[datetime | None]
 
 
+class Dismissal(Model):
+    """That somebody has read an announcement and does not want it above the doors any more."""
+
+    __tablename__ = "dismissals"
+    __table_args__ = (UniqueConstraint("person_id", "announcement_id"),)
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    announcement_id: Mapped[int] = mapped_column(ForeignKey("announcements.id"))
+
+
+def fresh_announcements(person: Person, *, now: datetime, most: int = 3) -> list[Announcement]:
+    """Return the announcements that hold now and that the person has not dismissed, the latest first."""
+    seen = select(Dismissal.announcement_id).where(Dismissal.person_id == person.id)
+    return list(session_of(person).scalars(_holding(now).where(Announcement.id.not_in(seen)).limit(most)))
+
+
+def dismiss(person: Person, announcement_id: int) -> None:
+    """Keep the announcement from the person's Help Center; raises NotFound for one that does not exist."""
+    session = session_of(person)
+    if session.get(Announcement, announcement_id) is None:
+        raise NotFound
+    there = (Dismissal.person_id == person.id) & (Dismissal.announcement_id == announcement_id)
+    if session.scalar(select(Dismissal.id).where(there)) is None:
+        session.add(Dismissal(person_id=person.id, announcement_id=announcement_id))
+
+
 def announcements(session: Session, *, now: datetime, most: int = 20) -> list[Announcement]:
     """Return the announcements that hold now, the latest first, at most so many."""
+    return list(session.scalars(_holding(now).limit(most)))
+
+
+def _holding(now: datetime) -> Select[Announcement]:
     holding = (Announcement.starts_at <= now) & or_(Announcement.ends_at.is_(None), Announcement.ends_at > now)
-    latest = select(Announcement).where(holding).order_by(Announcement.starts_at.desc(), Announcement.id.desc())
-    return list(session.scalars(latest.limit(most)))
+    return select(Announcement).where(holding).order_by(Announcement.starts_at.desc(), Announcement.id.desc())

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Model, session_of, token
+from models.base import Model, NotFound, session_of, token
 from models.people import Person
 
 # Product rule: a draft goes when it is sent, or 30 days after its last change.
@@ -49,6 +49,14 @@ class HeldText(Model):
 def draft_of(person: Person, place: str) -> Draft | None:
     """Return the person's draft at that place, if there is one."""
     return session_of(person).scalar(select(Draft).where(Draft.person_id == person.id, Draft.place == place))
+
+
+def own_draft(person: Person, draft_id: int) -> Draft:
+    """Return the person's draft with that key; raises NotFound for anybody else's and for none."""
+    draft = session_of(person).scalar(select(Draft).where(Draft.id == draft_id, Draft.person_id == person.id))
+    if draft is None:
+        raise NotFound
+    return draft
 
 
 def drafts_of(person: Person) -> list[Draft]:

@@ -135,6 +135,12 @@ def is_empty(session: Session) -> bool:
     return session.scalar(select(Person.id).limit(1)) is None
 
 
+def is_demo(session: Session) -> bool:
+    """Tell whether the database holds the demo world: any of its accounts is enough."""
+    known = Person.email_folded.in_([folded(account.email) for account in ACCOUNTS])
+    return session.scalar(select(Person.id).where(known).limit(1)) is not None
+
+
 def empty(session: Session) -> None:
     """Delete every row of every table."""
     for table in reversed(Model.metadata.sorted_tables):

@@ -383,9 +383,23 @@ def upgrade():
     op.create_index("ix_messages_state_next_at", "messages", ["state", "next_at"])
     op.create_index("ix_messages_ticket_id", "messages", ["ticket_id"])
 
+    op.create_table(
+        "dismissals",
+        sa.Column("person_id", Id, nullable=False),
+        sa.Column("announcement_id", Id, nullable=False),
+        sa.Column("id", Id, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["announcement_id"], ["announcements.id"], name="fk_dismissals_announcement_id"
+        ),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name="fk_dismissals_person_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_dismissals"),
+        sa.UniqueConstraint("person_id", "announcement_id", name="uq_dismissals_person_id_announcement_id"),
+    )
+
 
 def downgrade():
     # An index goes with its table; MySQL would not let go of one that a foreign key still uses.
+    op.drop_table("dismissals")
     op.drop_table("messages")
     op.drop_table("events")
     op.drop_table("attachments")

@@ -1,0 +1,170 @@
+"""The portal once for each test process, and before each test a database with nothing of the last one in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import page
+import pytest
+from factories import Town, settle_town
+from flask import Flask
+from page import Browser
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import Session
+
+import extensions
+from app import create_app
+from config import Settings, read_settings
+from models import people, seeds
+from models.base import Model
+from models.people import person_by_email
+
+SignIn = Callable[[str], Browser]
+
+
+def settings_in(folder: Path, **changes: str) -> Settings:
+    """Return settings as an environment would give them; hashing is cheap, since nothing is guarded here."""
+    environment = {
+        "DATA_FOLDER": str(folder),
+        "SECRET_KEY": "only-for-tests-" * 4,
+        "ARGON2_MEMORY_KIB": "8",
+        "ARGON2_ROUNDS": "1",
+        "DEMO": "1",
+    }
+    return read_settings(environment | changes)
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """The portal, in its demo mode."""
+    return create_app(settings_in(tmp_path_factory.mktemp("portal")))
+
+
+@pytest.fixture
+def app_with(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Return a function that makes another portal with other settings, and an empty database."""
+    before = extensions._outside[:]
+    made: list[Flask] = []
+
+    def make(**changes: str) -> Flask:
+        other = create_app(settings_in(tmp_path / f"other{len(made)}", **changes))
+        with other.app_context():
+            Model.metadata.create_all(extensions.db.engine)
+        made.append(other)
+        return other
+
+    yield make
+    for other in made:
+        with other.app_context():
+            extensions.db.engine.dispose()
+    extensions._outside[:] = before
+
+
+@pytest.fixture(scope="session")
+def engine(app: Flask) -> Engine:
+    """The portal's database; every statement is noted for the page that asks for it."""
+    with app.app_context():
+        found = extensions.db.engine
+
+    def note(_connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        getattr(page.STATEMENTS, "list", []).append(statement)
+
+    event.listen(found, "before_cursor_execute", note)
+    return found
+
+
+@pytest.fixture(scope="session")
+def moulds(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function that gives a database file to copy: "empty", "town" or "world", each filled once."""
+    folder = tmp_path_factory.mktemp("moulds")
+
+    def mould(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            if name == "empty":
+                _wipe(engine, None)
+                Model.metadata.create_all(engine)
+            else:
+                _wipe(engine, mould("empty"))
+                with Session(engine) as session:
+                    if name == "town":
+                        settle_town(session)
+                    else:
+                        outside = extensions.outside()
+                        seeds.plant(session, outside.passwords, outside.files, now=extensions.clock.now())
+                        session.commit()
+            with engine.connect() as connection:
+                connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            engine.dispose()
+            shutil.copyfile(str(engine.url.database), path)
+        return path
+
+    return mould
+
+
+def _wipe(engine: Engine, mould: Path | None) -> None:
+    """Put a copy of the mould in the database's place; whoever still reads the old file reads on there."""
+    engine.dispose()
+    path = Path(str(engine.url.database))
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    if mould is None:
+        path.unlink(missing_ok=True)
+        return
+    fresh = path.with_name(path.name + ".fresh")
+    shutil.copyfile(mould, fresh)
+    fresh.replace(path)
+
+
+@pytest.fixture
+def empty(engine: Engine, moulds: Callable[[str], Path]) -> Town:
+    """A database with tables and no rows: an installation before its set-up."""
+    _wipe(engine, moulds("empty"))
+    return _town(engine)
+
+
+@pytest.fixture
+def town(engine: Engine, moulds: Callable[[str], Path]) -> Town:
+    """The people and organizations of the demo, and no requests."""
+    _wipe(engine, moulds("town"))
+    return _town(engine)
+
+
+@pytest.fixture
+def world(engine: Engine, moulds: Callable[[str], Path]) -> Town:
+    """The demo world."""
+    _wipe(engine, moulds("world"))
+    return _town(engine)
+
+
+def _town(engine: Engine) -> Town:
+    for letter in (extensions.outside().settings.data / "mail").glob("*.eml"):
+        letter.unlink()
+    return Town(engine)
+
+
+@pytest.fixture
+def client(app: Flask) -> Browser:
+    """A browser in which nobody is signed in."""
+    return Browser(app)
+
+
+@pytest.fixture
+def sign_in(app: Flask, engine: Engine) -> SignIn:
+    """Return a function that gives a browser with somebody signed in, by the verb that the sign-in page calls."""
+
+    def signed_in(email: str) -> Browser:
+        browser = Browser(app)
+        with Session(engine) as session:
+            person = person_by_email(session, email)
+            assert person is not None, f"nobody has the address {email}"
+            secret = people.sign_in(person, device="Test", address="127.0.0.1", now=extensions.clock.now())
+            number = person.id
+            session.commit()
+        with browser.client.session_transaction(base_url=page.ORIGIN) as cookie:
+            cookie.update({"_user_id": secret, "_fresh": True, "was": number, "_permanent": True})
+        return browser
+
+    return signed_in

@@ -1,0 +1,259 @@
+"""What tests need to exist, made by the real verbs, so that no test has what the portal could not have made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from extensions import outside
+from models import conversations, handling
+from models.attachments import Attachment, Upload, attach
+from models.base import token
+from models.calendars import Calendar
+from models.catalogue import DoorName, PlanName, Severity, catalogue
+from models.choices import fill_lists
+from models.demo import ACCOUNTS, PASSWORD
+from models.drafts import keep_draft
+from models.filing import Filing, file_ticket
+from models.organizations import Cluster, Membership, Organization, Visibility
+from models.people import Person, folded, person_by_email
+from models.permissions import Role
+from models.tickets import Comment, Ticket, TicketState
+
+AURORA, LUMEN, NORTHWIND, HARBOR = "aurora-games", "lumen-retail", "northwind-bank", "harbor-logistics"
+
+_HOUSES = {
+    AURORA: ("Aurora Games", PlanName.BASIC, Visibility.EVERYONE),
+    LUMEN: ("Lumen Retail", PlanName.STANDARD, Visibility.EVERYONE),
+    NORTHWIND: ("Northwind Bank", PlanName.ENTERPRISE, Visibility.MANAGERS),
+    HARBOR: ("Harbor Logistics", PlanName.PREMIUM, Visibility.EVERYONE),
+}
+_MEMBERS = {
+    "owner@aurora.example": {AURORA: Role.OWNER},
+    "owner@lumen.example": {LUMEN: Role.OWNER},
+    "billing@lumen.example": {LUMEN: Role.BILLING_ADMIN},
+    "member@lumen.example": {LUMEN: Role.MEMBER},
+    "owner@northwind.example": {NORTHWIND: Role.OWNER},
+    "member@northwind.example": {NORTHWIND: Role.MEMBER},
+    "owner@harbor.example": {HARBOR: Role.OWNER},
+    "partner@consult.example": {AURORA: Role.MEMBER, NORTHWIND: Role.MEMBER},
+}
+_STAFF = {
+    "agent@support.example": Role.AGENT,
+    "agent2@support.example": Role.AGENT,
+    "sales@support.example": Role.SALES,
+    "admin@support.example": Role.ADMINISTRATOR,
+}
+NOBODY = "nobody@nowhere.example"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def settle_town(session: Session) -> None:
+    """Make the people and organizations of the demo, one person without any role, and no requests."""
+    fill_lists(session)
+    hours = [[["09:00", "18:00"]]] * 5 + [[], []]
+    calendar = Calendar(name="Weekdays", zone="UTC", hours=hours)
+    session.add(calendar)
+    session.flush()
+    houses = {}
+    for slug, (name, plan, visibility) in _HOUSES.items():
+        house = Organization(
+            slug=slug,
+            name=name,
+            plan=plan.value,
+            plan_since=now() - timedelta(days=90),
+            visibility=visibility,
+            calendar_id=calendar.id,
+            members=[],
+        )
+        session.add(house)
+        session.flush()
+        houses[slug] = house
+        for part, environment in (("prod", "Production"), ("dev", "Development")):
+            session.add(
+                Cluster(
+                    organization_id=house.id,
+                    name=f"{slug}-{part}",
+                    tier="Dedicated",
+                    region="eu-central-1",
+                    environment=environment,
+                    version="v8.5.1",
+                )
+            )
+    hashed = outside().passwords.hash(PASSWORD)
+    for email in [account.email for account in ACCOUNTS] + [NOBODY]:
+        person = make_person(session, email, staff_role=_STAFF.get(email), password_hash=hashed)
+        for slug, role in _MEMBERS.get(email, {}).items():
+            join(session, person, houses[slug], role)
+    session.commit()
+
+
+def make_person(session: Session, email: str, **values: Any) -> Person:
+    name = email.replace("@", " of ").partition(".")[0].title()
+    person = Person(email=email, email_folded=folded(email), name=name, memberships=[], created_at=now(), **values)
+    session.add(person)
+    session.flush()
+    return person
+
+
+def join(session: Session, person: Person, organization: Organization, role: Role) -> None:
+    session.add(Membership(person=person, organization=organization, role=role))
+    session.flush()
+
+
+@dataclass
+class Town:
+    """The database of a test: short transactions, so that no request waits for a lock."""
+
+    engine: Engine
+
+    @contextmanager
+    def open(self) -> Iterator[Session]:
+        """Give a session, and commit what was done with it."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+    def scalars(self, query: Any) -> list[Any]:
+        with self.open() as session:
+            return list(session.scalars(query).unique())
+
+    def count(self, table: type[Any], *where: Any) -> int:
+        return len(self.scalars(select(table.id).where(*where)))
+
+    def ticket(self, key: str) -> Ticket:
+        with self.open() as session:
+            found = session.scalars(select(Ticket).where(Ticket.key == key)).unique().one()
+            assert found.targets is not None
+            return found
+
+    def file(
+        self,
+        email: str = "owner@lumen.example",
+        house: str | None = LUMEN,
+        *,
+        door: DoorName = DoorName.TECHNICAL,
+        severity: Severity = Severity.S3,
+        summary: str = "Checkout queries time out",
+        body: str = "Since 13:40 UTC every second query fails.",
+        at: datetime | None = None,
+        confidential: bool = False,
+        files: tuple[tuple[str, bytes], ...] = (),
+    ) -> str:
+        """File a request and return its key."""
+        with self.open() as session:
+            person, at = self._person(session, email), at or now()
+            organization = session.scalar(select(Organization).where(Organization.slug == house)) if house else None
+            technical = door is DoorName.TECHNICAL
+            filing = Filing(
+                door,
+                organization,
+                None,
+                severity,
+                summary,
+                body,
+                "Production" if technical else "",
+                ("TiDB",) if technical else (),
+                "",
+                confidential,
+            )
+            draft = self._draft(session, person, door.value, files, at)
+            return file_ticket(person, filing, key=token(), now=at, draft=draft)
+
+    def reply(self, key: str, email: str, body: str = "More from us.", **more: Any) -> int:
+        return self._say(conversations.reply, key, email, body, **more)
+
+    def answer(self, key: str, email: str = "agent@support.example", body: str = "Try this.", **more: Any) -> int:
+        return self._say(conversations.answer, key, email, body, **more)
+
+    def note(self, key: str, email: str = "agent@support.example", body: str = "Between us.", **more: Any) -> int:
+        return self._say(conversations.note, key, email, body, **more)
+
+    def _say(
+        self,
+        verb: Any,
+        key: str,
+        email: str,
+        body: str,
+        *,
+        at: datetime | None = None,
+        files: tuple[tuple[str, bytes], ...] = (),
+        **more: Any,
+    ) -> int:
+        with self.open() as session:
+            ticket, person, at = self._ticket(session, key), self._person(session, email), at or now()
+            draft = self._draft(session, person, f"ticket:{key}", files, at)
+            comment: Comment = verb(ticket, person, body, now=at, draft=draft, **more)
+            return comment.id
+
+    def move(
+        self, key: str, state: TicketState, email: str = "agent@support.example", at: datetime | None = None
+    ) -> None:
+        with self.open() as session:
+            conversations.set_state(self._ticket(session, key), self._person(session, email), state, now=at or now())
+
+    def take(self, key: str, email: str = "agent@support.example") -> None:
+        with self.open() as session:
+            handling.take(self._ticket(session, key), self._person(session, email), now=now())
+
+    def take_part(self, key: str, email: str, by: str = "owner@lumen.example") -> None:
+        with self.open() as session:
+            newcomer = self._person(session, email)
+            handling.add_participant(self._ticket(session, key), self._person(session, by), newcomer, now=now())
+
+    def leave(self, email: str, house: str) -> None:
+        """End a membership, as somebody's administrator would."""
+        with self.open() as session:
+            person = self._person(session, email)
+            session.delete(next(m for m in person.memberships if m.organization.slug == house))
+
+    def set_house(self, house: str, **values: Any) -> None:
+        with self.open() as session:
+            organization = session.scalars(select(Organization).where(Organization.slug == house)).one()
+            for name, value in values.items():
+                setattr(organization, name, value)
+
+    def person(self, email: str) -> Person:
+        with self.open() as session:
+            return self._person(session, email)
+
+    def clusters(self, house: str) -> list[Cluster]:
+        joined = select(Cluster).join(Organization, Organization.id == Cluster.organization_id)
+        return self.scalars(joined.where(Organization.slug == house).order_by(Cluster.id))
+
+    def file_of(self, key: str, name: str) -> str:
+        """Return the public id of a ticket's file."""
+        mine = select(Attachment.public_id).join(Ticket, Ticket.id == Attachment.ticket_id)
+        return str(self.scalars(mine.where(Ticket.key == key, Attachment.name == name))[0])
+
+    def _draft(self, session: Session, person: Person, place: str, files: Any, at: datetime) -> Any:
+        if not files:
+            return None
+        draft = keep_draft(person, place, {}, now=at)
+        for name, content in files:
+            upload = Upload(name, len(content), [content])
+            attach(draft, upload, outside().files, outside().limits, now=at)
+        session.flush()
+        return draft
+
+    def _person(self, session: Session, email: str) -> Person:
+        person = person_by_email(session, email)
+        assert person is not None, f"nobody has the address {email}"
+        return person
+
+    def _ticket(self, session: Session, key: str) -> Ticket:
+        return session.scalars(select(Ticket).where(Ticket.key == key)).unique().one()
+
+
+def offers(plan: PlanName, door: DoorName, severity: Severity) -> bool:
+    """Tell whether the catalogue lets an organization on the plan file this at the door."""
+    return severity in catalogue(now().date()).severities(door, plan)

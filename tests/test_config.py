@@ -1,0 +1,89 @@
+"""Settings: what is bad is refused by name, and every one is documented."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from cli import configuration_page
+from config import BadSetting, Settings, read_settings
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def read(**given: str) -> Settings:
+    return read_settings({"SECRET_KEY": SECRET, "DATA_FOLDER": "/nonexistent/help-center"} | given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "abc"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("PORT", "８０００"),
+        ("DEMO", "maybe"),
+        ("WEB_WORKERS", "0"),
+        ("WEB_THREADS", "65"),
+        ("TRUSTED_PROXIES", "6"),
+        ("HTMX_SOURCE", "elsewhere"),
+        ("MAIL_FROM", "nobody"),
+        ("SMTP_SECURITY", "ssl"),
+        ("SMTP_TIMEOUT", "31"),
+        ("BASE_URL", "support.example.com"),
+        ("BASE_URL", "https://support.example.com/portal"),
+        ("BASE_URL", "http://support.example.com"),
+        ("DATABASE_URL", "postgresql://db/help"),
+        ("SECRET_KEY", "short"),
+        ("SESSION_DAYS", "91"),
+        ("ARGON2_MEMORY_KIB", "7"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=f"^{name}: "):
+        read(**{name: value})
+
+
+def test_the_demo_stays_on_this_machine() -> None:
+    assert read(DEMO="1").demo
+    for unsafe in ({"HOST": "0.0.0.0"}, {"BASE_URL": "https://support.example.com"}):  # noqa: S104
+        with pytest.raises(BadSetting, match=r"^DEMO: "):
+            read(DEMO="1", **unsafe)
+
+
+def test_limits_that_contradict_each_other() -> None:
+    with pytest.raises(BadSetting, match=r"^TICKET_MEGABYTES: "):
+        read(FILE_MEGABYTES="50", TICKET_MEGABYTES="49")
+
+
+def test_an_empty_value_counts_as_none() -> None:
+    assert read(PORT="", DEMO=" ") == read()
+
+
+def test_defaults_follow_from_each_other() -> None:
+    settings = read(PORT="8123")
+    assert settings.base_url == "http://127.0.0.1:8123"
+    assert settings.database_url == "sqlite:////nonexistent/help-center/help-center.sqlite"
+    assert read(BASE_URL="https://support.example.com").hosts == {"support.example.com"}
+
+
+def test_the_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    first, second = (read_settings({"DATA_FOLDER": str(tmp_path / "data")}) for _ in range(2))
+    assert first.secret_key == second.secret_key
+    assert len(first.secret_key) == 64
+    assert (tmp_path / "data" / "secret").stat().st_mode & 0o077 == 0
+
+
+def test_a_data_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadSetting, match=r"^DATA_FOLDER: "):
+        read_settings({"DATA_FOLDER": str(tmp_path / "file")})
+
+
+def test_the_documentation_is_up_to_date() -> None:
+    page = Path(__file__).parents[1] / "docs" / "configuration.md"
+    assert page.read_text(encoding="utf-8") == configuration_page(), "Run `make docs`."
+    assert all(f"| `{item.name.upper()}` |" in configuration_page() for item in fields(Settings))
