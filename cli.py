@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from threading import Event
@@ -180,7 +180,7 @@ def write_letter(message: Message, session: Session) -> EmailMessage:
 
 def do_chores(stop: Event) -> None:
     """Do what is due by the clock, in small transactions, until nothing is left or `stop` is set."""
-    for chore in (close_due, note_missed, _sweep):
+    for chore in (close_due, note_missed, _sweep, _sweep_files):
         while not stop.is_set():
             with Session(db.engine) as session:
                 done = chore(session, clock.now())
@@ -195,6 +195,12 @@ def _sweep(session: Session, now: datetime) -> int:
     if names:
         drop_unused(session, names, outside().files)
     return swept
+
+
+def _sweep_files(session: Session, now: datetime) -> int:
+    """Forget files that no message and no draft names: their form was thrown away, or never came to its end."""
+    drop_unused(session, outside().files.older(now - timedelta(days=1)), outside().files)
+    return 0
 
 
 def _keep_apart(chosen: Settings) -> None:

@@ -23,9 +23,9 @@ from gateways.mail_folder import FolderMailer
 from gateways.smtp import SmtpMailer
 from models.attachments import FileLimits
 from models.base import Model
+from models.letters import stamp
 from models.outside import FileStore, Mailer
 from models.people import Passwords
-from models.wording import moment, zone
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -94,7 +94,7 @@ def init(app: Flask, settings: Settings) -> None:
                 settings.base_url,
                 settings.mail_from,
                 settings.site_name,
-                {"moment": lambda at, name: moment(at, zone(name), at)},
+                {"moment": stamp},
             ),
         )
     ]

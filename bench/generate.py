@@ -23,10 +23,38 @@ from models.promises import ResponseTarget
 from models.prose import RENDERER, rendered, searchable
 from models.tickets import Comment, Counter, Participant, Ticket, TicketState
 
-WORDS = (
-    "slow query plan upgrade region unavailable writes fail checkout import backup restore certificate endpoint lag "
-    "changefeed replica tiflash tikv pd statistics memory quota connection pool timeout deadlock index partition invoice"
-).split()
+WORDS = [
+    "slow",
+    "query",
+    "plan",
+    "upgrade",
+    "region",
+    "unavailable",
+    "writes",
+    "fail",
+    "checkout",
+    "import",
+    "backup",
+    "restore",
+    "certificate",
+    "endpoint",
+    "lag",
+    "changefeed",
+    "replica",
+    "tiflash",
+    "tikv",
+    "pd",
+    "statistics",
+    "memory",
+    "quota",
+    "connection",
+    "pool",
+    "timeout",
+    "deadlock",
+    "index",
+    "partition",
+    "invoice",
+]
 BODY = (
     "Since 13:40 UTC about 12% of writes fail with `ERROR 9005`.\n\n```\nRegion is unavailable\n```\n\n"
     "- restarted the pods\n- lowered the pool\n\nPlease tell us what to do."

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -49,6 +50,12 @@ class LocalFiles:
                     yield piece
 
         return pieces()
+
+    def older(self, than: datetime) -> Iterator[str]:
+        """Yield the names of what was last stored before then; storing the same bytes again makes them new."""
+        for path in self._folder.glob("??/*"):
+            if _NAME.fullmatch(path.name) and path.stat().st_mtime < than.timestamp():
+                yield path.name
 
     def drop(self, name: str) -> None:
         """Forget the bytes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.orm import Session
@@ -20,7 +21,7 @@ from models.events import Event, EventKind, record
 from models.outside import FileStore
 from models.people import Failure, OneTimeLink, SignIn
 from models.promises import ResponseTarget
-from models.tickets import Submission, Ticket, TicketState
+from models.tickets import ACTIVE, Submission, Ticket, TicketState
 
 # One transaction's worth: the write lock is held while it runs, and people are waiting.
 BATCH = 100
@@ -53,10 +54,12 @@ def note_missed(session: Session, now: datetime) -> int:
         Event.kind == EventKind.PROMISE_MISSED,
         Event.at >= ResponseTarget.started_at,
     )
+    # The tickets' own copy of the due time is null once answered: the index holds what runs, not all of history.
+    running = Ticket.state.in_(ACTIVE) & (Ticket.due_at < now)
     late = (
         select(ResponseTarget, Ticket.organization_id)
         .join(Ticket, Ticket.id == ResponseTarget.ticket_id)
-        .where(ResponseTarget.due_at < now, ResponseTarget.met_at.is_(None), ~recorded)
+        .where(running, ResponseTarget.due_at < now, ResponseTarget.met_at.is_(None), ~recorded)
         .order_by(ResponseTarget.due_at, ResponseTarget.id)
         .limit(BATCH)
     )
@@ -105,11 +108,13 @@ def drop_unused(session: Session, names: Iterable[str], files: FileStore) -> int
 
     Equal files share their bytes. The transaction holds the write lock, so that nobody adds such a file meanwhile.
     """
-    wanted = set(names)
-    used = set(session.scalars(select(Attachment.stored).where(Attachment.stored.in_(wanted)))) if wanted else set()
-    for name in wanted - used:
-        files.drop(name)
-    return len(wanted - used)
+    dropped, waiting = 0, iter(names)
+    while wanted := set(islice(waiting, BATCH)):
+        unused = wanted - set(session.scalars(select(Attachment.stored).where(Attachment.stored.in_(wanted))))
+        for name in unused:
+            files.drop(name)
+        dropped += len(unused)
+    return dropped
 
 
 def _clear(session: Session, table: type[Model], past: ColumnElement[bool]) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import select
+
 from models.attachments import hand_over
 from models.base import Refused, session_of
 from models.calendars import hours_for
 from models.catalogue import catalogue_at
 from models.drafts import Draft
-from models.events import EventKind, record
+from models.events import Event, EventKind, record
 from models.notices import note_event, tell
 from models.outbox import Letter
 from models.people import Person
@@ -129,7 +131,17 @@ def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:
     ticket.due_at = None
     late = target.due_at is not None and now > target.due_at
     kind = EventKind.PROMISE_MISSED if late else EventKind.PROMISE_MET
+    if late and _miss_is_recorded(ticket, target):
+        return
     note_event(ticket, actor, kind, now=now, cycle=target.cycle, minutes=target.minutes)
+
+
+def _miss_is_recorded(ticket: Ticket, target: ResponseTarget) -> bool:
+    """Tell whether the worker has written the miss down already, when it fell due."""
+    there = select(Event.id).where(
+        Event.ticket_id == ticket.id, Event.kind == EventKind.PROMISE_MISSED, Event.at >= target.started_at
+    )
+    return session_of(ticket).scalar(there.limit(1)) is not None
 
 
 def move(ticket: Ticket, actor: Person | None, state: TicketState, *, now: datetime) -> bool:

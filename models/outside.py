@@ -39,5 +39,8 @@ class FileStore(Protocol):
     def get(self, name: str) -> Iterator[bytes]:
         """Yield the bytes stored under the name; raises FileNotFoundError."""
 
+    def older(self, than: datetime) -> Iterator[str]:
+        """Yield the names of what was stored, for the last time, before that aware instant."""
+
     def drop(self, name: str) -> None:
         """Forget the bytes; a name that is gone already is no error."""

@@ -76,7 +76,8 @@ class Ticket(Model):
     state: Mapped[TicketState] = mapped_column(default=TicketState.OPEN)
     severity: Mapped[Severity]
     summary: Mapped[str]
-    search_text: Mapped[str] = mapped_column(Body)
+    # Long, and never shown: it is read only where it grows.
+    search_text: Mapped[str] = mapped_column(Body, deferred=True)
     organization_id: Mapped[int | None] = mapped_column(ForeignKey("organizations.id"))
     cluster_id: Mapped[int | None] = mapped_column(ForeignKey("clusters.id"))
     # A cluster that is deleted later keeps its name here.
@@ -228,8 +229,7 @@ class Tickets:
         if len(key) > 20:
             return None
         query = select(Ticket).where(Ticket.key == key.upper(), self.condition)
-        whole = query.options(joinedload(Ticket.follows), joinedload(Ticket.targets))
-        return self.session.scalars(whole).unique().one_or_none()
+        return self.session.scalars(query.options(joinedload(Ticket.targets))).unique().one_or_none()
 
 
 def tickets_of(actor: Person) -> Tickets:

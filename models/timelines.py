@@ -143,7 +143,8 @@ def _words(event: Event, *, desk: bool) -> str:
         case EventKind.TICKET_FOLLOWED_UP:
             words = "opened the follow-up"
         case _:
-            words = event.kind.label
+            unmet = event.kind is EventKind.PROMISE_MISSED and event.actor_id is None
+            words = "The first-reply target is missed" if unmet else event.kind.label
     return words
 
 
@@ -155,7 +156,7 @@ def changes_since(ticket: Ticket, actor: Person, seen: int) -> list[Entry]:
     """Return what others did on the ticket after the event with the id `seen`, in order (fifty at most)."""
     session = session_of(ticket)
     later = (Event.ticket_id == ticket.id) & Event.kind.in_(_SHOWN) & (Event.id > seen)
-    others = later & or_(Event.actor_id.is_(None), Event.actor_id != actor.id)
+    others = later & (Event.actor_id != actor.id)
     query = (
         select(Event, Person.name, Comment)
         .outerjoin(Person, Person.id == Event.actor_id)
