@@ -9,7 +9,7 @@ from flask import Blueprint, request
 from blueprints.access import actor, held, let_go, may, requires
 from blueprints.conversation import attached, comment_form, commented, detached, drafted, previewed, promise_view
 from blueprints.pages import Answer, invalid, page, see_other, why_none, zone_here
-from blueprints.uploads import given_key, keep_typed, kept, take_files
+from blueprints.uploads import keep_typed, kept, sent_before, take_files
 from extensions import clock, db, outside
 from forms.base import choices
 from forms.tickets import CommentForm, ParticipantForm, SeverityForm
@@ -23,7 +23,7 @@ from models.people import Person
 from models.permissions import Permission
 from models.promises import face
 from models.prose import cleaned
-from models.tickets import Ticket, participants_of, result_of, tickets_of
+from models.tickets import Ticket, participants_of, tickets_of
 from models.timelines import timeline_of
 
 bp = Blueprint("tickets", __name__)
@@ -145,11 +145,10 @@ def create_follow_up(key: str) -> Answer:
 
 def _send(ticket: Ticket, *, follow: bool) -> Answer:
     """Take a reply, or the text of a follow-up; a form that comes twice counts once."""
-    earlier = result_of(actor(), given_key())
+    form, place = CommentForm(), f"ticket:{ticket.key}"
+    taken, earlier = take_files(form, place, ticket), sent_before(place)
     if earlier is not None:
         return see_other(f"/requests/{earlier}")
-    form, place = CommentForm(), f"ticket:{ticket.key}"
-    taken = take_files(form, place, ticket)
     if not (form.validate() and taken):
         return _refused(ticket, form)
     try:
