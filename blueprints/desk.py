@@ -122,10 +122,11 @@ def show(key: str) -> Answer:
 @requires(Permission.ANSWER)
 def send(key: str) -> Answer:
     ticket, form, place = _ticket(key), AnswerForm(), f"ticket:{key.upper()}"
-    taken, earlier = take_files(form, place, ticket), sent_before(place)
+    # The fields first: to validate them forgets what is said of the files.
+    fine, taken, earlier = form.validate(), take_files(form, place, ticket), sent_before(place)
     if earlier is not None:
         return see_other(f"/desk/{earlier}")
-    if not (form.validate() and taken):
+    if not (fine and taken):
         return _refused(ticket, form)
     changes = changes_since(ticket, actor(), _seen())
     if changes:

@@ -47,8 +47,9 @@ def create(door: str) -> Answer:
         return see_other(f"/requests/{earlier}")
     sheet = Sheet(DoorName(door), request.form)
     form = sheet.form(given_key())
-    taken = take_files(form, door)
-    if not (sheet.valid() and taken):
+    # The fields first: to validate them forgets what is said of the files.
+    fine, taken = sheet.valid(), take_files(form, door)
+    if not (fine and taken):
         return _refused(door, sheet)
     try:
         key = file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=draft_of(actor(), door))

@@ -146,10 +146,11 @@ def create_follow_up(key: str) -> Answer:
 def _send(ticket: Ticket, *, follow: bool) -> Answer:
     """Take a reply, or the text of a follow-up; a form that comes twice counts once."""
     form, place = CommentForm(), f"ticket:{ticket.key}"
-    taken, earlier = take_files(form, place, ticket), sent_before(place)
+    # The fields first: to validate them forgets what is said of the files.
+    fine, taken, earlier = form.validate(), take_files(form, place, ticket), sent_before(place)
     if earlier is not None:
         return see_other(f"/requests/{earlier}")
-    if not (form.validate() and taken):
+    if not (fine and taken):
         return _refused(ticket, form)
     try:
         path, words = commented(ticket, form, place, follow_up if follow else conversations.reply)
