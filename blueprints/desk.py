@@ -8,7 +8,7 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, may, requires, roles
 from blueprints.conversation import attached, comment_form, detached, drafted, previewed, promise_view
-from blueprints.pages import Answer, conflict, invalid, page, see_other, why_none, zone_here
+from blueprints.pages import Answer, conflict, invalid, page, see_other, severity_choices, why_none, zone_here
 from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
 from extensions import clock, db, outside
 from forms.base import choices
@@ -75,7 +75,7 @@ def _shown(ticket: Ticket, form: AnswerForm | None = None, preview: str = "", **
         before=int(written) if written.isascii() and written.isdigit() and len(written) < 16 else 0,
     )
     seen = str(timeline.entries[-1].id) if timeline.entries else "0"
-    form = form or comment_form(AnswerForm, draft, held("desk.send") or fields)
+    form = form or comment_form(AnswerForm, draft, held() or fields)
     form.seen.data = seen
     people = agents(db.session())
     return {
@@ -290,14 +290,13 @@ def change_severity(key: str) -> Answer:
 
 
 def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
-    terms = catalogue_at(ticket.catalogue_version)
-    offered = terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities
-    form.severity.choices = choices((s.value, s.value) for s in offered)
+    offered = severity_choices(ticket)
+    form.severity.choices = choices([(row.value, row.value) for row in offered])
     seen = timeline_of(ticket, internal=True, desk=True, most=1).entries
     return {
         "ticket": ticket,
         "form": form,
-        "choices": [(s, terms.text(s)) for s in offered],
+        "choices": offered,
         "seen": str(seen[-1].id) if seen else "0",
         "changes": (),
     }

@@ -31,7 +31,7 @@ def new(door: str) -> Answer:
     name = DoorName(door)
     draft, fields, files = kept(door)
     asked = {part: request.args[part] for part in ("organization", "cluster", "severity") if part in request.args}
-    given = held("filing.create") or fields or MultiDict()
+    given = held() or fields or MultiDict()
     sheet = Sheet(name, given, asked=asked)
     if not sheet.entitled and "organization" not in asked:
         return explained_door(name, draft)

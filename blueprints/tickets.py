@@ -8,7 +8,7 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, may, requires
 from blueprints.conversation import attached, comment_form, commented, detached, drafted, previewed, promise_view
-from blueprints.pages import Answer, invalid, page, see_other, why_none, zone_here
+from blueprints.pages import Answer, invalid, page, see_other, severity_choices, why_none, zone_here
 from blueprints.uploads import keep_typed, kept, sent_before, take_files
 from extensions import clock, db, outside
 from forms.base import choices
@@ -87,7 +87,7 @@ def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", *
         "timeline": timeline_of(ticket, internal=False, before=_before()),
         "participants": people,
         "takes_part": actor() in people,
-        "form": form or comment_form(CommentForm, draft, held("tickets.reply") or fields),
+        "form": form or comment_form(CommentForm, draft, held() or fields),
         "files": files,
         "draft": draft,
         "final": ticket.is_final(clock.now()),
@@ -245,11 +245,10 @@ def change_severity(key: str) -> Answer:
 
 
 def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
-    terms = catalogue_at(ticket.catalogue_version)
-    offered = terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities
-    form.severity.choices = choices((s.value, s.value) for s in offered)
+    offered = severity_choices(ticket)
+    form.severity.choices = choices([(row.value, row.value) for row in offered])
     owned = ticket.assignee is not None
-    return {"ticket": ticket, "form": form, "choices": [(s, terms.text(s)) for s in offered], "owned": owned}
+    return {"ticket": ticket, "form": form, "choices": offered, "owned": owned}
 
 
 @bp.get("/requests/<key:key>/participants")

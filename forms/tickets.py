@@ -142,7 +142,7 @@ class CommentForm(Form):
 class SeverityForm(Form):
     """Another severity, and why."""
 
-    severity = SelectField(
+    severity = RadioField(
         "Severity", validate_choice=False, choices=choices(_ALL), validators=[InputRequired("Choose a severity.")]
     )
     reason = StringField(
