@@ -150,3 +150,11 @@ def test_a_reply_carries_files_and_the_whole_request_has_a_limit(
     page = lumen.submit(f"/requests/{key}/comments", body="Kept", files=File("b.txt", b"x" * 10), status=422)
     assert page.errors == ["b.txt does not fit: the files of one request can be up to 12 bytes together."]
     assert page.find(f"/requests/{key}/comments")[0].value_of("body") == "Kept"
+
+
+def test_a_form_that_is_sent_again_has_its_file_once(lumen: Browser, town: Town) -> None:
+    form, button = lumen.get("/help/billing/new").find("/help/billing/files")
+    entries = form.entries(button, {"files": [File("a.txt", b"one"), File("b.txt", b"one")]})
+    for _ in range(2):
+        assert lumen.post("/help/billing/files", entries, token="").status == 303
+    assert town.scalars(select(Attachment.name).order_by(Attachment.id)) == ["a.txt", "b.txt"]
