@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -272,24 +273,28 @@ def to_sign_in() -> Response:
 
 
 def _page_of(path: str) -> str:
-    """Return the page that a POST address belongs to: itself, or the nearest address above it that can be read."""
+    """Return the page that a POST address belongs to: itself, or the nearest page above it, or the form beside it."""
     from flask import current_app
 
     adapter = current_app.url_map.bind("")
     while path.strip("/"):
-        try:
-            adapter.match(path, method="GET")
-        except HTTPException:
-            path = path.rpartition("/")[0]
-        else:
-            return path
+        for page in (path, f"{path}/new"):
+            with suppress(HTTPException):
+                adapter.match(page, method="GET")
+                return page
+        path = path.rpartition("/")[0]
     return "/"
 
 
 def _hold() -> None:
-    """Keep the posted text for the person whose sign-in has ended in this browser; nobody else gets it."""
+    """Keep the posted text for the person whose sign-in has ended in this browser; nobody else gets it.
+
+    Forms whose text is worth keeping carry a key of their own; a mere button must not push such a text out.
+    """
     person_id, secret = session.get("was"), secrets.token_urlsafe(24)
     if not person_id or (request.content_length or 0) > outside().limits.ticket_bytes or not request.endpoint:
+        return
+    if "key" not in request.form:
         return
     fields = {name: request.form.getlist(name) for name in request.form if name not in {"csrf_token", "password"}}
     if sum(len(v) for values in fields.values() for v in values) > HELD_MOST:
@@ -310,19 +315,25 @@ def _hold() -> None:
     session["held"] = secret
 
 
-def held(endpoint: str) -> MultiDict[str, str] | None:
-    """Return the text that the person was sending to this endpoint and address when the sign-in had ended."""
+def held() -> MultiDict[str, str] | None:
+    """Return what the person was sending or saving from this page when the sign-in had ended."""
+    text = _held_text() if request.method in SAFE else None
+    return None if text is None else MultiDict(text.fields)
+
+
+def let_go(*pages: str) -> None:
+    """Forget the text held for this page, or for those pages, since it was sent, saved as a draft or thrown away."""
+    text = _held_text(*pages)
+    if text is not None:
+        session.pop("held")
+        db.session.delete(text)
+
+
+def _held_text(*pages: str) -> HeldText | None:
     secret = session.get("held")
-    if not secret or request.method not in SAFE:
+    if not secret:
         return None
-    text = db.session.query(HeldText).filter_by(key_hash=digest(secret), endpoint=endpoint).one_or_none()
+    text = db.session.query(HeldText).filter_by(key_hash=digest(secret)).one_or_none()
     if text is None or text.person_id != actor().id or text.expires_at < clock.now():
         return None
-    return MultiDict(text.fields) if _page_of(text.path) == request.path else None
-
-
-def let_go() -> None:
-    """Forget the held text, since it was sent."""
-    secret = session.pop("held", None)
-    if secret:
-        db.session.query(HeldText).filter_by(key_hash=digest(secret)).delete()
+    return text if _page_of(text.path) in (pages or (_page_of(request.path),)) else None

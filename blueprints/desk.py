@@ -76,7 +76,7 @@ def _shown(ticket: Ticket, form: AnswerForm | None = None, preview: str = "", **
         before=int(written) if written.isascii() and written.isdigit() and len(written) < 16 else 0,
     )
     seen = str(timeline.entries[-1].id) if timeline.entries else "0"
-    form = form or comment_form(AnswerForm, draft, held("desk.send") or fields)
+    form = form or comment_form(AnswerForm, draft, held() or fields)
     form.seen.data = seen
     people = agents(db.session())
     return {

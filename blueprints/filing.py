@@ -31,7 +31,7 @@ def new(door: str) -> Answer:
     name = DoorName(door)
     draft, fields, files = kept(door)
     asked = {part: request.args[part] for part in ("organization", "cluster", "severity") if part in request.args}
-    given = held("filing.create") or fields or MultiDict()
+    given = held() or fields or MultiDict()
     sheet = Sheet(name, given, asked=asked)
     if not sheet.entitled and "organization" not in asked:
         return explained_door(name, draft)
@@ -108,8 +108,10 @@ def drafts() -> Answer:
 @bp.post("/help/drafts/<number:id>/discard")
 @requires(Permission.HELP)
 def discard_draft(id: int) -> Answer:  # noqa: A002 (the name in the address)
-    discard(own_draft(actor(), id))
-    let_go()
+    draft = own_draft(actor(), id)
+    key = draft.place.rpartition(":")[2]
+    let_go(f"/help/{key}/new", f"/requests/{key}", f"/desk/{key}")
+    discard(draft)
     db.session.commit()
     return see_other("/help/drafts", good="The draft is thrown away.")
 

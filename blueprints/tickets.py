@@ -88,7 +88,7 @@ def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", *
         "timeline": timeline_of(ticket, internal=False, before=_before()),
         "participants": people,
         "takes_part": actor() in people,
-        "form": form or comment_form(CommentForm, draft, held("tickets.reply") or fields),
+        "form": form or comment_form(CommentForm, draft, held() or fields),
         "files": files,
         "draft": draft,
         "final": ticket.is_final(clock.now()),

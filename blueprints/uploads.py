@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from flask import request
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from blueprints.access import actor
+from blueprints.access import actor, let_go
 from extensions import clock, db, outside
 from forms.base import Form
 from models.attachments import Attachment, Upload, attach, files_of, ticket_bytes
@@ -36,7 +36,8 @@ def given_key() -> str:
 
 
 def keep_typed(place: str) -> Draft:
-    """Keep what was typed as the person's draft at that place."""
+    """Keep what was typed as the person's draft at that place: from now on it stands for a text that was held."""
+    let_go()
     return keep_draft(actor(), place, typed(), now=clock.now(), key=given_key())
 
 

@@ -75,6 +75,26 @@
     if (form && cause && /submit|click/.test(cause.type)) free(form);
     if (event.detail.successful) unsay();
   });
+  // A draft is saved in every pause; who writes without one is saved as well, since a trigger of htmx cannot do both.
+  const unsaved = new WeakMap();
+  document.addEventListener("input", ({ target: { form } }) => {
+    if (!form) return;
+    const now = Date.now();
+    if (!unsaved.has(form)) unsaved.set(form, now);
+    if (now - unsaved.get(form) < 8000) return;
+    unsaved.set(form, now);
+    form.dispatchEvent(new Event("keep"));
+  });
+
+  // Where the sign-in has ended the page is left: with all that is typed by now, which the server holds for its writer.
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const form = event.detail.xhr.getResponseHeader("HX-Redirect") && formOf(event);
+    const save = form && find("[hx-post$='/draft']", form);
+    if (!save) return;
+    event.preventDefault();
+    form.removeAttribute("aria-busy");
+    save.click();
+  });
   document.addEventListener("htmx:responseError", (event) => {
     const status = event.detail.xhr.status;
     say(REFUSED[status] || (status < 500 ? OUTDATED : FAILED));
