@@ -15,7 +15,7 @@ expect.set_options(timeout=PATIENCE)
 class Visit(Protocol):
     """Opens a page as somebody, or as nobody."""
 
-    def __call__(self, email: str | None = None, path: str = "", **options: Any) -> Page: ...  # noqa: ANN401
+    def __call__(self, email: str | None = None, path: str = "", **options: Any) -> Page: ...
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,7 +70,7 @@ def visit(portal: Portal, browser: Browser, states: Callable[[str], StorageState
     """Open pages as signed-in people: visit("owner@lumen.example", "/requests", java_script_enabled=False)."""
     contexts = []
 
-    def open_page(email: str | None = None, path: str = "", **options: Any) -> Page:  # noqa: ANN401 (whatever a browser's context takes)
+    def open_page(email: str | None = None, path: str = "", **options: Any) -> Page:
         options.setdefault("viewport", {"width": 1280, "height": 900})
         options.setdefault("storage_state", states(email) if email else None)
         context = browser.new_context(base_url=portal.base, **options)
