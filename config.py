@@ -166,16 +166,24 @@ def _completed(settings: Settings) -> Settings:
         raise BadSetting("DEMO: the demo's passwords are public, so it runs only on HOST 127.0.0.1 and without https.")
     if settings.ticket_megabytes < settings.file_megabytes:
         raise BadSetting("TICKET_MEGABYTES: must not be smaller than FILE_MEGABYTES.")
+    _make(settings.data)
     if not settings.secret_key:
         changes["secret_key"] = _kept_secret(settings.data)
     return Settings(**{**{f.name: getattr(settings, f.name) for f in fields(settings)}, **changes})
+
+
+def _make(folder: Path) -> None:
+    """Make the data folder, readable by this account alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadSetting(f"DATA_FOLDER: {folder} cannot be used ({error.strerror}).") from None
 
 
 def _kept_secret(folder: Path) -> str:
     """Return the secret kept in the data folder, making it on the first start (two starts at once agree on one)."""
     path = folder / "secret"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             fresh = folder / f"secret.{secrets.token_hex(4)}"
             fresh.touch(mode=0o600)

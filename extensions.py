@@ -78,9 +78,6 @@ def init(app: Flask, settings: Settings) -> None:
     migrate.init_app(app, db, render_as_batch=True, compare_type=True)
     login.init_app(app)
     csrf.init_app(app)
-    with app.app_context():
-        event.listen(db.engine, "connect", _prepare_sqlite)
-        event.listen(db.engine, "begin", _begin_sqlite)
     _outside[:] = [
         Outside(
             settings=settings,

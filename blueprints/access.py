@@ -108,8 +108,10 @@ def actor() -> Person:
 
 
 def visitor() -> Person | None:
-    """Return the signed-in person, or None."""
-    return current_user.entry.person if current_user.is_authenticated else None
+    """Return the signed-in person, or None; the way through Flask-Login is gone once a request, not once a word."""
+    if "visitor" not in g:
+        g.visitor = current_user.entry.person if current_user.is_authenticated else None
+    return g.visitor  # type: ignore[no-any-return]
 
 
 def sign_in_id() -> int:
@@ -159,6 +161,8 @@ def open_sign_in(person: Person) -> None:
     entry = people.sign_in_of(db.session(), secret)
     assert entry is not None
     login_user(Visitor(secret, entry))
+    g.pop("visitor", None)
+    g.pop("roles", None)
     session.permanent = True
     session["was"] = person.id
     if waiting:
@@ -171,6 +175,7 @@ def close_sign_in() -> None:
     current_user.entry.ended_at = clock.now()
     record(db.session(), EventKind.SIGNED_OUT, now=clock.now(), actor_id=person.id)
     logout_user()
+    g.pop("visitor", None)
     session.clear()
     session["was"] = person.id
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from flask import request
+
 from blueprints.access import actor
-from blueprints.pages import zone_here
-from blueprints.uploads import given_key
-from extensions import clock
+from blueprints.pages import Answer, see_other, zone_here
+from blueprints.uploads import given_key, keep_typed, take_files
+from extensions import clock, db
 from forms.base import Form
 from forms.tickets import CommentForm
-from models.base import session_of, token
+from models.attachments import remove_file
+from models.base import NotFound, session_of, token
 from models.calendars import hours_for
 from models.drafts import Draft, draft_of
 from models.explanations import Explanation, explain
 from models.promises import Result
-from models.tickets import Ticket, settle
+from models.prose import cleaned, rendered
+from models.tickets import Ticket, result_of, settle
 
 F = TypeVar("F", bound=Form)
 
@@ -39,6 +44,43 @@ def commented(ticket: Ticket, form: CommentForm, place: str, verb: Callable[...,
     comment = verb(ticket, actor(), form.body.data, now=now, draft=draft)
     settle(actor(), given_key(), ticket.key, now=now)
     return f"/requests/{ticket.key}#message-{comment.id}", "Your reply is sent."
+
+
+def drafted(ticket: Ticket) -> Answer:
+    """Keep what is being written to the ticket; a text that was sent meanwhile does not come back as a draft."""
+    if result_of(actor(), given_key()) is None:
+        keep_typed(_place(ticket))
+        db.session.commit()
+    return see_other("/help/drafts")
+
+
+def attached(ticket: Ticket, form: Form, under: str) -> Answer | None:
+    """Keep the posted files with what is being written; None when one of them is refused, errors in the form."""
+    if not take_files(form, _place(ticket), ticket):
+        return None
+    keep_typed(_place(ticket))
+    db.session.commit()
+    return see_other(f"{under}/{ticket.key}#reply")
+
+
+def detached(ticket: Ticket, under: str) -> Answer:
+    """Take a file from what is being written; a second click finds it gone, and its words are kept all the same."""
+    draft = keep_typed(_place(ticket))
+    with suppress(NotFound):
+        remove_file(draft, request.form.get("file", "")[:40])
+    db.session.commit()
+    return see_other(f"{under}/{ticket.key}#reply")
+
+
+def previewed(ticket: Ticket) -> str:
+    """Return the posted text as others will see it, and keep it as a draft."""
+    keep_typed(_place(ticket))
+    db.session.commit()
+    return rendered(cleaned(request.form.get("body", ""))[:70_000])
+
+
+def _place(ticket: Ticket) -> str:
+    return f"ticket:{ticket.key}"
 
 
 @dataclass(frozen=True)

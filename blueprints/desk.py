@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, may, requires, roles
-from blueprints.conversation import comment_form, promise_view
+from blueprints.conversation import attached, comment_form, detached, drafted, previewed, promise_view
 from blueprints.pages import Answer, conflict, invalid, page, see_other, why_none, zone_here
 from blueprints.uploads import given_key, keep_typed, kept, take_files
 from extensions import clock, db, outside
@@ -15,7 +15,6 @@ from forms.base import choices
 from forms.desk import AnswerForm, AssigneeForm, StateForm
 from forms.tickets import SeverityForm
 from models import conversations, handling
-from models.attachments import remove_file
 from models.base import Refused
 from models.catalogue import DoorName, Severity, catalogue_at
 from models.drafts import draft_of
@@ -24,7 +23,7 @@ from models.organizations import clusters_of
 from models.people import Person, agents
 from models.permissions import Permission
 from models.promises import face
-from models.prose import cleaned, rendered
+from models.prose import cleaned
 from models.tickets import Ticket, TicketState, desk_of, participants_of, result_of, settle
 from models.timelines import changes_since, timeline_of
 
@@ -167,40 +166,28 @@ def _refused(ticket: Ticket, form: AnswerForm) -> Answer:
 @requires(Permission.ANSWER)
 def save_draft(key: str) -> Answer:
     ticket = _ticket(key)
-    if result_of(actor(), given_key()) is None:
-        keep_typed(f"ticket:{ticket.key}")
-        db.session.commit()
-    return see_other("/help/drafts")
+    return drafted(ticket)
 
 
 @bp.post("/desk/<key:key>/files")
 @requires(Permission.ANSWER)
 def add_files(key: str) -> Answer:
     ticket, form = _ticket(key), AnswerForm()
-    if not take_files(form, f"ticket:{ticket.key}", ticket):
-        return _refused(ticket, form)
-    keep_typed(f"ticket:{ticket.key}")
-    db.session.commit()
-    return see_other(f"/desk/{ticket.key}#reply")
+    return attached(ticket, form, "/desk") or _refused(ticket, form)
 
 
 @bp.post("/desk/<key:key>/files/remove")
 @requires(Permission.ANSWER)
 def drop_file(key: str) -> Answer:
     ticket = _ticket(key)
-    remove_file(keep_typed(f"ticket:{ticket.key}"), request.form.get("file", "")[:40])
-    db.session.commit()
-    return see_other(f"/desk/{ticket.key}#reply")
+    return detached(ticket, "/desk")
 
 
 @bp.post("/desk/<key:key>/preview")
 @requires(Permission.ANSWER)
 def preview(key: str) -> Answer:
     ticket = _ticket(key)
-    keep_typed(f"ticket:{ticket.key}")
-    db.session.commit()
-    text = rendered(cleaned(request.form.get("body", ""))[:70_000])
-    return page("desk/show.html", **_shown(ticket, AnswerForm(), text))
+    return page("desk/show.html", **_shown(ticket, AnswerForm(), previewed(ticket)))
 
 
 @bp.post("/desk/<key:key>/take")

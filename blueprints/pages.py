@@ -173,8 +173,10 @@ def asset(name: str) -> str:
 
 def zone_here() -> ZoneInfo:
     """Return the zone that the reader's times are in."""
-    person = None if g.get("broken") else visitor()
-    return wording.zone(person.time_zone if person else "UTC")
+    if "zone" not in g:
+        person = None if g.get("broken") else visitor()
+        g.zone = wording.zone(person.time_zone if person else "UTC")
+    return g.zone  # type: ignore[no-any-return]
 
 
 def why_none(ticket: Ticket) -> str:

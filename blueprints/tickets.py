@@ -7,14 +7,13 @@ from typing import Any
 from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, may, requires
-from blueprints.conversation import comment_form, commented, promise_view
+from blueprints.conversation import attached, comment_form, commented, detached, drafted, previewed, promise_view
 from blueprints.pages import Answer, invalid, page, see_other, why_none, zone_here
 from blueprints.uploads import given_key, keep_typed, kept, take_files
 from extensions import clock, db, outside
 from forms.base import choices
 from forms.tickets import CommentForm, ParticipantForm, SeverityForm
 from models import conversations, handling
-from models.attachments import remove_file
 from models.base import NotFound, Refused
 from models.catalogue import DoorName, Severity, catalogue_at
 from models.filing import follow_up
@@ -23,7 +22,7 @@ from models.organizations import memberships_of
 from models.people import Person
 from models.permissions import Permission
 from models.promises import face
-from models.prose import cleaned, rendered
+from models.prose import cleaned
 from models.tickets import Ticket, participants_of, result_of, tickets_of
 from models.timelines import timeline_of
 
@@ -174,41 +173,29 @@ def _refused(ticket: Ticket, form: CommentForm) -> Answer:
 @requires(Permission.REQUESTS)
 def save_draft(key: str) -> Answer:
     ticket = tickets_of(actor()).one_or_404(key)
-    if result_of(actor(), given_key()) is None:
-        keep_typed(f"ticket:{ticket.key}")
-        db.session.commit()
-    return see_other("/help/drafts")
+    return drafted(ticket)
 
 
 @bp.post("/requests/<key:key>/files")
 @requires(Permission.REQUESTS)
 def add_files(key: str) -> Answer:
     ticket = tickets_of(actor()).one_or_404(key)
-    form, place = CommentForm(), f"ticket:{ticket.key}"
-    if not take_files(form, place, ticket):
-        return _refused(ticket, form)
-    keep_typed(place)
-    db.session.commit()
-    return see_other(f"/requests/{ticket.key}#reply")
+    form = CommentForm()
+    return attached(ticket, form, "/requests") or _refused(ticket, form)
 
 
 @bp.post("/requests/<key:key>/files/remove")
 @requires(Permission.REQUESTS)
 def drop_file(key: str) -> Answer:
     ticket = tickets_of(actor()).one_or_404(key)
-    remove_file(keep_typed(f"ticket:{ticket.key}"), request.form.get("file", "")[:40])
-    db.session.commit()
-    return see_other(f"/requests/{ticket.key}#reply")
+    return detached(ticket, "/requests")
 
 
 @bp.post("/requests/<key:key>/preview")
 @requires(Permission.REQUESTS)
 def preview(key: str) -> Answer:
     ticket = tickets_of(actor()).one_or_404(key)
-    keep_typed(f"ticket:{ticket.key}")
-    db.session.commit()
-    text = rendered(cleaned(request.form.get("body", ""))[:70_000])
-    return page("tickets/show.html", **_shown(ticket, CommentForm(), text))
+    return page("tickets/show.html", **_shown(ticket, CommentForm(), previewed(ticket)))
 
 
 @bp.post("/requests/<key:key>/resolve")

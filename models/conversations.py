@@ -133,7 +133,10 @@ def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:
     kind = EventKind.PROMISE_MISSED if late else EventKind.PROMISE_MET
     if late and _miss_is_recorded(ticket, target):
         return
-    note_event(ticket, actor, kind, now=now, cycle=target.cycle, minutes=target.minutes)
+    facts = {"words": target.target.words, "taken": target.counted_seconds, "cycle": target.cycle}
+    if late and target.due_at is not None:
+        facts["late"] = int((now - target.due_at).total_seconds())
+    note_event(ticket, actor, kind, now=now, **facts)
 
 
 def _miss_is_recorded(ticket: Ticket, target: ResponseTarget) -> bool:

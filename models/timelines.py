@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
 
@@ -13,6 +13,7 @@ from models.base import session_of
 from models.events import Event, EventKind
 from models.people import Person
 from models.tickets import Comment, Ticket, TicketState
+from models.wording import duration, hours
 
 ENTRIES = 100
 
@@ -110,7 +111,8 @@ def _entry(
     return Entry(
         id=event.id,
         at=event.at,
-        who=name,
+        # The promise is the company's, not the person's whose reply met or missed it.
+        who="" if event.kind in {EventKind.PROMISE_MET, EventKind.PROMISE_MISSED} else name,
         words="" if comment else _words(event, desk=desk),
         icon=_ICONS.get(event.kind, "history"),
         link=str(event.data.get("key", "")) if event.kind is EventKind.TICKET_FOLLOWED_UP else "",
@@ -143,9 +145,16 @@ def _words(event: Event, *, desk: bool) -> str:
         case EventKind.TICKET_FOLLOWED_UP:
             words = "opened the follow-up"
         case _:
-            unmet = event.kind is EventKind.PROMISE_MISSED and event.actor_id is None
-            words = "The first-reply target is missed" if unmet else event.kind.label
+            words = _promise_words(event)
     return words
+
+
+def _promise_words(event: Event) -> str:
+    data = event.data
+    if event.kind is EventKind.PROMISE_MET:
+        return f"First-reply target met in {hours(timedelta(seconds=data['taken']))} of {data['words']}"
+    late = f" by {duration(timedelta(seconds=data['late']))}" if "late" in data else ""
+    return f"First-reply target missed{late}"
 
 
 def _because(reason: object) -> str:

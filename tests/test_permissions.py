@@ -1,0 +1,197 @@
+"""Who may do what: every route for everybody, computed from the routes' marks and the one table of grants."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import SignIn, _wipe
+from factories import LUMEN, NOBODY, Town
+from flask import Flask
+from page import ORIGIN, Browser
+from sqlalchemy import func, select
+
+from blueprints.access import check_marks
+from models.attachments import Attachment
+from models.drafts import Draft
+from models.organizations import Membership
+from models.permissions import GRANTS, Permission, Role
+from models.tickets import Comment, Participant, Ticket
+
+# Who asks, and as what; the ticket, its file and the organization in the addresses are Lumen's.
+PEOPLE: dict[str, Role | None] = {
+    "": None,
+    NOBODY: Role.NOBODY,
+    "owner@lumen.example": Role.OWNER,
+    "billing@lumen.example": Role.BILLING_ADMIN,
+    "member@lumen.example": Role.MEMBER,
+    "owner@northwind.example": Role.OWNER,
+    "owner@aurora.example": Role.OWNER,
+    "agent@support.example": Role.AGENT,
+    "sales@support.example": Role.SALES,
+    "admin@support.example": Role.ADMINISTRATOR,
+}
+LAPSED = "owner@lumen.example lapsed"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One route as it is called: its address, and who may do that beside having the permission."""
+
+    method: str
+    path: str
+    endpoint: str
+    permission: Permission | None
+    arguments: dict[str, str]
+
+    def insiders(self) -> bool:
+        """Whether the address names something of Lumen's that only its people and the desk may know of."""
+        return bool(set(self.arguments) & {"key", "org"}) or self.endpoint in {"attachments.show", "console.choose"}
+
+
+def calls(app: Flask, key: str, file: str) -> Iterator[Call]:
+    """Every route by every method of its own, its address filled with Lumen's things."""
+    values = {
+        "key": key, "org": LUMEN, "door": "billing", "mark": "0" * 12, "name": "app.css", "token": "t" * 20, "id": "1",
+        "person": "1",
+    }  # fmt: skip
+    for rule in app.url_map.iter_rules():
+        given = {name: values[name] for name in rule.arguments}
+        if rule.endpoint == "attachments.show":
+            given["id"] = file
+        if rule.endpoint == "help_center.old_door":
+            given["door"] = "6"
+        path = re.sub(r"<(?:[^<>]*:)?(\w+)>", lambda match: given[match[1]], rule.rule)  # noqa: B023 (used at once)
+        for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}):
+            yield Call(method, path, rule.endpoint, app.view_functions[rule.endpoint].access, given)
+
+
+def expected(call: Call, email: str) -> str:
+    """Return what the answer must be: "sign-in", "refused", "hidden" or "let in"."""
+    role = PEOPLE[email]
+    if call.permission is None:
+        return "any"
+    if role is None:
+        return "sign-in"
+    if call.permission not in GRANTS[role]:
+        return "refused"
+    ours = email.endswith("@lumen.example") or (role is Role.AGENT and call.endpoint.startswith("desk."))
+    if role is Role.AGENT and call.endpoint in {"attachments.show", "tickets.show"}:
+        ours = True
+    return "let in" if ours or not call.insiders() else "hidden"
+
+
+def kind(status: int, location: str) -> str:
+    if status in {302, 303} and location.startswith("/sign-in?next="):
+        return "sign-in"
+    return {403: "refused", 404: "hidden"}.get(status, "let in" if status < 500 else "broken")
+
+
+@pytest.mark.parametrize("who", [*PEOPLE, LAPSED], ids=lambda who: who or "anonymous")
+def test_every_route_for_everybody(who: str, app: Flask, town: Town, sign_in: SignIn, tmp_path: Path) -> None:
+    check_marks(app)
+    key = town.file(files=(("plan.txt", b"marker"),))
+    if who == LAPSED:
+        town.set_house(LUMEN, plan="basic")
+    email = who.removesuffix(" lapsed")
+    browser = sign_in(email) if email else Browser(app)
+    browser.get("/shortcuts" if email else "/sign-in")
+    replay = snapshot(town, browser, tmp_path)
+    wrong, met = [], set()
+    for call in calls(app, key, town.file_of(key, "plan.txt")):
+        replay()
+        before = traces(town)
+        if call.method == "GET":
+            answer = browser.get(call.path, status=None, follow=False, check=False)
+        else:
+            answer = browser.post(call.path, {"body": "x", "state": "resolved", "organization": LUMEN}, check=False)
+        wanted, got = expected(call, email), kind(answer.status, answer.headers.get("Location", ""))
+        met.add(wanted)
+        # What is named by a bare number is there for nobody in this test: hidden is fine for those who may look.
+        fine = {wanted, "hidden"} if wanted == "let in" and set(call.arguments) & {"id", "person"} else {wanted}
+        if (wanted == "any" and got in {"refused", "broken"}) or (wanted != "any" and got not in fine):
+            wrong.append(f"{call.method} {call.path}: {got} ({answer.status}), not {wanted}")
+        if wanted in {"sign-in", "refused", "hidden"} and traces(town) != before:
+            wrong.append(f"{call.method} {call.path}: {wanted}, and yet something changed")
+    assert not wrong, f"{who or 'anonymous'}:\n" + "\n".join(wrong)
+    assert {"sign-in"} <= met if not email else {"let in"} <= met
+
+
+def snapshot(town: Town, browser: Browser, folder: Path) -> Callable[[], None]:
+    """Return a function that puts database and browser back as they are now."""
+    town.engine.dispose()
+    kept = folder / "before.sqlite"
+    shutil.copyfile(str(town.engine.url.database), kept)
+    cookie, page = browser.client.get_cookie("help-center"), browser.page
+
+    def replay() -> None:
+        _wipe(town.engine, kept)
+        browser.page = page
+        if cookie is not None:
+            browser.client.set_cookie("help-center", cookie.value, domain="localhost")
+
+    assert ORIGIN.endswith("localhost")
+    return replay
+
+
+def traces(town: Town) -> tuple[int, ...]:
+    """Return figures that change when anything of a request does."""
+    with town.open() as session:
+        counted = [session.scalar(select(func.count(table.id))) or 0 for table in (Comment, Draft, Participant)]
+        attached = session.scalar(select(func.count(Attachment.id)).where(Attachment.ticket_id.is_not(None))) or 0
+        return (*counted, attached, *session.scalars(select(Ticket.revision).order_by(Ticket.id)))
+
+
+def test_the_table_names_every_role_and_every_permission_is_somebodys() -> None:
+    assert set(GRANTS) == set(Role)
+    assert set().union(*GRANTS.values()) == set(Permission)
+
+
+def test_customers_get_nothing_of_the_desk_and_only_agents_answer() -> None:
+    ours = {Permission.DESK, Permission.ANSWER}
+    assert {role for role in Role if GRANTS[role] & ours} == {Role.AGENT}
+    assert {role for role in Role if Permission.ADMINISTRATION in GRANTS[role]} == {Role.ADMINISTRATOR}
+
+
+def test_who_leaves_an_organization_loses_its_requests_at_once(town: Town, sign_in: SignIn) -> None:
+    key = town.file("partner@consult.example", "northwind-bank", summary="zebra-marker", files=(("z.txt", b"z"),))
+    file = town.file_of(key, "z.txt")
+    partner = sign_in("partner@consult.example")
+    assert "zebra-marker" in partner.get(f"/requests/{key}").main
+    town.leave("partner@consult.example", "northwind-bank")
+    for path in (
+        f"/requests/{key}",
+        f"/requests/{key}/print",
+        f"/attachments/{file}",
+        "/console/northwind-bank/support",
+    ):
+        assert partner.get(path, status=404)
+    assert "zebra" not in partner.get("/requests?status=all").html
+    assert "zebra" not in partner.get("/help").html
+    assert partner.post(f"/requests/{key}/comments", {"body": "Still here?"}).status == 404
+    filed = {"organization": "northwind-bank", "severity": "S3", "summary": "s", "description": "d"}
+    assert partner.post("/help/technical/new", filed | {"environment": "Production"}).status == 422
+    assert town.count(Ticket) == 1
+
+
+def test_who_is_deactivated_is_signed_out_at_once(town: Town, sign_in: SignIn) -> None:
+    member = sign_in("member@lumen.example")
+    member.get("/requests")
+    with town.open() as session:
+        session.merge(town.person("member@lumen.example")).active = False
+    assert member.get("/requests", follow=False, status=303).headers["Location"].startswith("/sign-in")
+
+
+def test_who_gets_another_role_has_it_at_once(town: Town, sign_in: SignIn) -> None:
+    agent = sign_in("agent@support.example")
+    agent.get("/desk")
+    with town.open() as session:
+        session.merge(town.person("agent@support.example")).staff_role = None
+    assert agent.get("/desk", status=403)
+    with town.open() as session:
+        session.add(Membership(person_id=town.person(NOBODY).id, organization_id=1, role=Role.MEMBER))
+    assert sign_in(NOBODY).get("/console/aurora-games/support")
