@@ -326,19 +326,19 @@ def held() -> MultiDict[str, str] | None:
     return None if text is None else MultiDict(text.fields)
 
 
-def let_go() -> None:
-    """Forget the text that was held for this page, since it was sent, or saved as a draft."""
-    text = _held_text()
+def let_go(*pages: str) -> None:
+    """Forget the text held for this page, or for those pages, since it was sent, saved as a draft or thrown away."""
+    text = _held_text(*pages)
     if text is not None:
         session.pop("held")
         db.session.delete(text)
 
 
-def _held_text() -> HeldText | None:
+def _held_text(*pages: str) -> HeldText | None:
     secret = session.get("held")
     if not secret:
         return None
     text = db.session.query(HeldText).filter_by(key_hash=digest(secret)).one_or_none()
     if text is None or text.person_id != actor().id or text.expires_at < clock.now():
         return None
-    return text if _page_of(text.path) == _page_of(request.path) else None
+    return text if _page_of(text.path) in (pages or (_page_of(request.path),)) else None

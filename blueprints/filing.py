@@ -108,8 +108,10 @@ def drafts() -> Answer:
 @bp.post("/help/drafts/<number:id>/discard")
 @requires(Permission.HELP)
 def discard_draft(id: int) -> Answer:  # noqa: A002 (the name in the address)
-    discard(own_draft(actor(), id))
-    let_go()
+    draft = own_draft(actor(), id)
+    key = draft.place.rpartition(":")[2]
+    let_go(f"/help/{key}/new", f"/requests/{key}", f"/desk/{key}")
+    discard(draft)
     db.session.commit()
     return see_other("/help/drafts", good="The draft is thrown away.")
 

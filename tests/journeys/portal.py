@@ -148,7 +148,7 @@ class Watch:
     def check(self) -> None:
         """Raise AssertionError with all that happened and was not expected."""
         left = [one for one in self.trouble if not any(part in one for part in self.expected)]
-        assert left == []
+        assert not left, "\n".join(left)
 
 
 def sign_in(page: Page, base: str, email: str, way: str = "/sign-in") -> None:
