@@ -6,9 +6,12 @@ import os
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import IO, Any
 
 from flask import Flask, Request
 from jinja2 import StrictUndefined
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import cli
@@ -19,10 +22,24 @@ from config import MEGABYTE, BadSetting, Settings, read_settings
 HERE = Path(__file__).parent
 
 
+class BoundedParser(FormDataParser):
+    """Reads forms; one without files is read at once, so its length is asked for first."""
+
+    def parse(
+        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str] | None = None
+    ) -> Any:  # noqa: ANN401 (as the parser that it extends)
+        """Return the stream, the fields and the files; raises RequestEntityTooLarge."""
+        most = self.max_form_memory_size or 0
+        if mimetype == "application/x-www-form-urlencoded" and (content_length is None or content_length > most):
+            raise RequestEntityTooLarge
+        return super().parse(stream, mimetype, content_length, options)
+
+
 class BoundedRequest(Request):
     """A request whose body has bounds: R14 and R15 of what it must survive."""
 
     max_form_parts = 500
+    form_data_parser_class = BoundedParser
 
 
 def create_app(settings: Settings | None = None) -> Flask:

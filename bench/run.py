@@ -195,6 +195,11 @@ def write(table: dict[str, tuple[float, float, int]], filled: float, size: int) 
     text = "\n".join(lines)
     print(text)
     (HERE / "RESULTS.md").write_text(f"# Results\n\n{text}\n")
+    readme = HERE.parent / "README.md"
+    marked = re.sub(
+        r"(?s)<!-- bench -->.*<!-- /bench -->", f"<!-- bench -->\n{text}\n<!-- /bench -->", readme.read_text()
+    )
+    readme.write_text(marked)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, may, requires, roles
 from blueprints.conversation import attached, comment_form, detached, drafted, previewed, promise_view
-from blueprints.pages import Answer, conflict, invalid, page, see_other, why_none, zone_here
-from blueprints.uploads import given_key, keep_typed, kept, take_files
+from blueprints.pages import Answer, conflict, invalid, page, see_other, severity_choices, why_none, zone_here
+from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
 from extensions import clock, db, outside
 from forms.base import choices
 from forms.desk import AnswerForm, AssigneeForm, StateForm
@@ -24,7 +24,7 @@ from models.people import Person, agents
 from models.permissions import Permission
 from models.promises import face
 from models.prose import cleaned
-from models.tickets import Ticket, TicketState, desk_of, participants_of, result_of, settle
+from models.tickets import Ticket, TicketState, desk_of, participants_of, settle
 from models.timelines import changes_since, timeline_of
 
 bp = Blueprint("desk", __name__)
@@ -121,11 +121,12 @@ def show(key: str) -> Answer:
 @bp.post("/desk/<key:key>/messages")
 @requires(Permission.ANSWER)
 def send(key: str) -> Answer:
-    if result_of(actor(), given_key()) is not None:
-        return see_other(f"/desk/{key.upper()}")
     ticket, form, place = _ticket(key), AnswerForm(), f"ticket:{key.upper()}"
-    taken = take_files(form, place, ticket)
-    if not (form.validate() and taken):
+    # The fields first: to validate them forgets what is said of the files.
+    fine, taken, earlier = form.validate(), take_files(form, place, ticket), sent_before(place)
+    if earlier is not None:
+        return see_other(f"/desk/{earlier}")
+    if not (fine and taken):
         return _refused(ticket, form)
     changes = changes_since(ticket, actor(), _seen())
     if changes:
@@ -289,14 +290,13 @@ def change_severity(key: str) -> Answer:
 
 
 def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
-    terms = catalogue_at(ticket.catalogue_version)
-    offered = terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities
-    form.severity.choices = choices((s.value, s.value) for s in offered)
+    offered = severity_choices(ticket)
+    form.severity.choices = choices([(row.value, row.value) for row in offered])
     seen = timeline_of(ticket, internal=True, desk=True, most=1).entries
     return {
         "ticket": ticket,
         "form": form,
-        "choices": [(s, terms.text(s)) for s in offered],
+        "choices": offered,
         "seen": str(seen[-1].id) if seen else "0",
         "changes": (),
     }

@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 from blueprints.access import actor, held, let_go, requires
 from blueprints.pages import Answer, invalid, page, see_other
 from blueprints.sheets import Sheet, explained_door
-from blueprints.uploads import given_key, keep_typed, kept, take_files
+from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
 from extensions import clock, db
 from models.attachments import discard, remove_file
 from models.base import NotFound, Refused
@@ -42,13 +42,13 @@ def new(door: str) -> Answer:
 @bp.post(f"/help/{DOOR}/new")
 @requires(Permission.HELP)
 def create(door: str) -> Answer:
-    earlier = result_of(actor(), given_key())
-    if earlier is not None:
-        return see_other(f"/requests/{earlier}")
     sheet = Sheet(DoorName(door), request.form)
     form = sheet.form(given_key())
-    taken = take_files(form, door)
-    if not (sheet.valid() and taken):
+    # The fields first: to validate them forgets what is said of the files.
+    fine, taken, earlier = sheet.valid(), take_files(form, door), sent_before(door)
+    if earlier is not None:
+        return see_other(f"/requests/{earlier}")
+    if not (fine and taken):
         return _refused(door, sheet)
     try:
         key = file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=draft_of(actor(), door))

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from blueprints.access import may, visitor
 from extensions import clock, outside
 from models import wording
-from models.catalogue import DoorName, PlanName
+from models.catalogue import DoorName, PlanName, catalogue_at
 from models.explanations import Explanation
 from models.organizations import Organization, chosen_organization, memberships_of, organization_of
 from models.people import Person
@@ -184,6 +184,28 @@ def why_none(ticket: Ticket) -> str:
     if ticket.door is DoorName.BILLING:
         return "Account and billing requests carry no target"
     return f"{ticket.plan.label} plan"
+
+
+@dataclass(frozen=True)
+class SeverityChoice:
+    """A row of the severity picker."""
+
+    value: str
+    text: str
+    promise: str
+    by: str
+    open: bool
+
+
+def severity_choices(ticket: Ticket) -> list[SeverityChoice]:
+    """Return the severities that a ticket may have under its own terms, as rows of the picker."""
+    terms = catalogue_at(ticket.catalogue_version)
+    rows = []
+    for severity in terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities:
+        target = terms.target(ticket.plan, ticket.door, severity)
+        promise = target.words if target else "No target"
+        rows.append(SeverityChoice(severity.value, terms.text(severity), promise, "", open=True))
+    return rows
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 from werkzeug.datastructures import MultiDict
 
 from blueprints.access import actor
-from blueprints.pages import Answer, organization_here, page, zone_here
+from blueprints.pages import Answer, SeverityChoice, organization_here, page, zone_here
 from extensions import clock, db, outside
 from forms.tickets import BillingForm, TechnicalForm
 from models import wording
@@ -22,17 +22,6 @@ from models.organizations import Cluster, Organization, cluster_for, clusters_of
 from models.promises import due
 
 NO_CLUSTER = "none"
-
-
-@dataclass(frozen=True)
-class SeverityChoice:
-    """A row of the severity picker."""
-
-    value: str
-    text: str
-    promise: str
-    by: str
-    open: bool
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, may, requires
 from blueprints.conversation import attached, comment_form, commented, detached, drafted, previewed, promise_view
-from blueprints.pages import Answer, invalid, page, see_other, why_none, zone_here
-from blueprints.uploads import given_key, keep_typed, kept, take_files
+from blueprints.pages import Answer, invalid, page, see_other, severity_choices, why_none, zone_here
+from blueprints.uploads import keep_typed, kept, sent_before, take_files
 from extensions import clock, db, outside
 from forms.base import choices
 from forms.tickets import CommentForm, ParticipantForm, SeverityForm
@@ -23,7 +23,7 @@ from models.people import Person
 from models.permissions import Permission
 from models.promises import face
 from models.prose import cleaned
-from models.tickets import Ticket, participants_of, result_of, tickets_of
+from models.tickets import Ticket, participants_of, tickets_of
 from models.timelines import timeline_of
 
 bp = Blueprint("tickets", __name__)
@@ -145,12 +145,12 @@ def create_follow_up(key: str) -> Answer:
 
 def _send(ticket: Ticket, *, follow: bool) -> Answer:
     """Take a reply, or the text of a follow-up; a form that comes twice counts once."""
-    earlier = result_of(actor(), given_key())
+    form, place = CommentForm(), f"ticket:{ticket.key}"
+    # The fields first: to validate them forgets what is said of the files.
+    fine, taken, earlier = form.validate(), take_files(form, place, ticket), sent_before(place)
     if earlier is not None:
         return see_other(f"/requests/{earlier}")
-    form, place = CommentForm(), f"ticket:{ticket.key}"
-    taken = take_files(form, place, ticket)
-    if not (form.validate() and taken):
+    if not (fine and taken):
         return _refused(ticket, form)
     try:
         path, words = commented(ticket, form, place, follow_up if follow else conversations.reply)
@@ -245,11 +245,10 @@ def change_severity(key: str) -> Answer:
 
 
 def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
-    terms = catalogue_at(ticket.catalogue_version)
-    offered = terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities
-    form.severity.choices = choices((s.value, s.value) for s in offered)
+    offered = severity_choices(ticket)
+    form.severity.choices = choices([(row.value, row.value) for row in offered])
     owned = ticket.assignee is not None
-    return {"ticket": ticket, "form": form, "choices": [(s, terms.text(s)) for s in offered], "owned": owned}
+    return {"ticket": ticket, "form": form, "choices": offered, "owned": owned}
 
 
 @bp.get("/requests/<key:key>/participants")

@@ -10,10 +10,10 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from blueprints.access import actor, let_go
 from extensions import clock, db, outside
 from forms.base import Form
-from models.attachments import Attachment, Upload, attach, files_of, ticket_bytes
+from models.attachments import Attachment, Upload, attach, discard, files_of, ticket_bytes
 from models.base import Refused, token
 from models.drafts import Draft, draft_of, keep_draft
-from models.tickets import Ticket
+from models.tickets import Ticket, result_of
 
 _PIECE = 64 * 1024
 # What a form carries for itself, and not for the draft.
@@ -33,6 +33,19 @@ def given_key() -> str:
     """Return the form's own key, or a fresh one when there is none that could be ours."""
     key = request.form.get("key", "")
     return key if 16 <= len(key) <= 40 and key.isascii() and key.isprintable() else token()
+
+
+def sent_before(place: str) -> str | None:
+    """Return where the same form led when it came before, else None; what the second one kept goes with it.
+
+    To be asked after the files were taken: that ends a transaction, and the first form may get in between.
+    """
+    earlier = result_of(actor(), given_key())
+    draft = draft_of(actor(), place) if earlier is not None else None
+    if draft is not None and draft.key == given_key():
+        discard(draft)
+        db.session.commit()
+    return earlier
 
 
 def keep_typed(place: str) -> Draft:

@@ -40,7 +40,7 @@ class Form(FlaskForm):  # type: ignore[misc]
     def __init__(self, given: Mapping[str, Any] | None = None, **values: Any) -> None:  # noqa: ANN401
         """Take `given` (a text that was kept) instead of what the request posts; `values` fill what neither has."""
         if given is not None:
-            super().__init__(MultiDict(dict(given)), **values)
+            super().__init__(MultiDict(given), **values)
         else:
             super().__init__(**values)
 

@@ -69,7 +69,8 @@ class _TicketForm(Form):
             offered = {str(choice.value) for choice in field.choices or ()}
             given = field.data if isinstance(field.data, list) else [field.data or ""]
             if any(str(value) not in offered for value in given):
-                field.errors = [*field.errors, words]
+                # A missing answer is named once.
+                field.errors = field.errors or [words]
                 fine = False
         return fine
 
@@ -141,7 +142,7 @@ class CommentForm(Form):
 class SeverityForm(Form):
     """Another severity, and why."""
 
-    severity = SelectField(
+    severity = RadioField(
         "Severity", validate_choice=False, choices=choices(_ALL), validators=[InputRequired("Choose a severity.")]
     )
     reason = StringField(

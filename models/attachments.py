@@ -122,6 +122,10 @@ def attach(
     chunks = iter(upload.chunks)
     head = next(chunks, b"")
     stored, written = files.put(chain([head], chunks))
+    twin = next((a for a in kept if (a.name, a.stored) == (name, stored)), None)
+    if twin is not None:
+        # The form came twice: the same file of the same name is meant once.
+        return twin
     attachment = Attachment(
         uploader_id=draft.person_id,
         draft_id=draft.id,

@@ -119,20 +119,27 @@ def requests_of(actor: Person, scope: Tickets, wish: Wish) -> Listing:
     counts = {status: sum(by_state.get(state, 0) for state in status.states) for status in Status}
     size, total = actor.page_size, counts[wish.status]
     page = min(wish.page, max(1, -(-total // size)))
-    query = _rows().where(found, Ticket.state.in_(wish.status.states)).order_by(*_order(wish.sort))
-    rows = scope.session.scalars(query.offset((page - 1) * size).limit(size)).unique().all()
+    query = select(Ticket.id).where(found, Ticket.state.in_(wish.status.states)).order_by(*_order(wish.sort))
+    rows = _rows(scope.session, query.offset((page - 1) * size).limit(size))
     return Listing(rows, counts, Paging(page, size, len(rows), total, lambda n: wish.href(page=n)))
 
 
 def latest_of(scope: Tickets, most: int = 3) -> Sequence[Ticket]:
     """Return the person's latest requests."""
-    query = _rows().where(scope.condition).order_by(*_order(Sort.UPDATED)).limit(most)
-    return scope.session.scalars(query).unique().all()
+    return _rows(scope.session, select(Ticket.id).where(scope.condition).order_by(*_order(Sort.UPDATED)).limit(most))
 
 
-def _rows() -> Select[Ticket]:
-    """Select tickets with all that a row shows."""
-    return select(Ticket).options(selectinload(Ticket.targets))
+def _rows(session: Session, wanted: Select[int]) -> list[Ticket]:
+    """Return the tickets in the order of their ids, with all that a row shows.
+
+    First the ids, which indexes give, then the rows: sorting rows that are joined already costs several times as much.
+    """
+    ids = session.scalars(wanted).all()
+    if not ids:
+        return []
+    query = select(Ticket).where(Ticket.id.in_(ids)).options(selectinload(Ticket.targets))
+    found = {ticket.id: ticket for ticket in session.scalars(query).unique()}
+    return [found[number] for number in ids]
 
 
 def _narrowed(actor: Person, wish: Wish) -> list[ColumnElement[bool]]:
@@ -241,8 +248,7 @@ def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) ->
         if latest_first
         else (Ticket.due_at.is_(None), Ticket.due_at, Ticket.severity, Ticket.updated_at, Ticket.id)
     )
-    query = _rows().where(found).order_by(*order).offset((page - 1) * size).limit(size)
-    rows = session.scalars(query).unique().all()
+    rows = _rows(session, select(Ticket.id).where(found).order_by(*order).offset((page - 1) * size).limit(size))
     return rows, Paging(page, size, len(rows), total, lambda n: wish.href(page=n))
 
 

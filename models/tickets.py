@@ -63,7 +63,7 @@ class Ticket(Model):
 
     __tablename__ = "tickets"
     __table_args__ = (
-        Index(None, "organization_id", "updated_at"),
+        Index(None, "organization_id", "state", "updated_at"),
         Index(None, "opener_id", "updated_at"),
         Index(None, "state", "due_at"),
         Index(None, "assignee_id", "state", "due_at"),
@@ -194,13 +194,16 @@ def seen_by(person: Person) -> ColumnElement[bool]:
     One's own, those one takes part in, and those that the organization's visibility shows. Membership comes first:
     who leaves an organization loses its tickets at once. Confidential ones are for their participants alone.
     """
-    mine = select(Participant.ticket_id).where(Participant.person_id == person.id)
+    # Each side of the "or" begins with the organization, so that an index finds both: nobody's list reads all tickets.
+    alone = Ticket.organization_id.is_(None) & (Ticket.opener_id == person.id)
     organizations = [m.organization_id for m in person.memberships]
+    if not organizations:
+        return alone
+    shown: ColumnElement[bool] = Ticket.id.in_(select(Participant.ticket_id).where(Participant.person_id == person.id))
     open_to_all = [m.organization_id for m in person.memberships if _sees_all(m.role, m.organization.visibility)]
-    takes_part = Ticket.id.in_(mine) & or_(Ticket.organization_id.is_(None), Ticket.organization_id.in_(organizations))
-    if not open_to_all:
-        return takes_part
-    return or_(takes_part, Ticket.organization_id.in_(open_to_all) & Ticket.confidential.is_(False))
+    if open_to_all:
+        shown = or_(shown, Ticket.organization_id.in_(open_to_all) & Ticket.confidential.is_(False))
+    return or_(Ticket.organization_id.in_(organizations) & shown, alone)
 
 
 def _sees_all(role: Role, visibility: Visibility) -> bool:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import SignIn, _wipe
+from calls import Call, calls, snapshot
+from conftest import SignIn
 from factories import LUMEN, NOBODY, Town
 from flask import Flask
-from page import ORIGIN, Browser
+from page import Browser
 from sqlalchemy import func, select
 
 from blueprints.access import check_marks
@@ -36,38 +33,6 @@ PEOPLE: dict[str, Role | None] = {
     "admin@support.example": Role.ADMINISTRATOR,
 }
 LAPSED = "owner@lumen.example lapsed"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One route as it is called: its address, and who may do that beside having the permission."""
-
-    method: str
-    path: str
-    endpoint: str
-    permission: Permission | None
-    arguments: dict[str, str]
-
-    def insiders(self) -> bool:
-        """Whether the address names something of Lumen's that only its people and the desk may know of."""
-        return bool(set(self.arguments) & {"key", "org"}) or self.endpoint in {"attachments.show", "console.choose"}
-
-
-def calls(app: Flask, key: str, file: str) -> Iterator[Call]:
-    """Every route by every method of its own, its address filled with Lumen's things."""
-    values = {
-        "key": key, "org": LUMEN, "door": "billing", "mark": "0" * 12, "name": "app.css", "token": "t" * 20, "id": "1",
-        "person": "1",
-    }  # fmt: skip
-    for rule in app.url_map.iter_rules():
-        given = {name: values[name] for name in rule.arguments}
-        if rule.endpoint == "attachments.show":
-            given["id"] = file
-        if rule.endpoint == "help_center.old_door":
-            given["door"] = "6"
-        path = re.sub(r"<(?:[^<>]*:)?(\w+)>", lambda match: given[match[1]], rule.rule)  # noqa: B023 (used at once)
-        for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}):
-            yield Call(method, path, rule.endpoint, app.view_functions[rule.endpoint].access, given)
 
 
 def expected(call: Call, email: str) -> str:
@@ -119,23 +84,6 @@ def test_every_route_for_everybody(who: str, app: Flask, town: Town, sign_in: Si
             wrong.append(f"{call.method} {call.path}: {wanted}, and yet something changed")
     assert not wrong, f"{who or 'anonymous'}:\n" + "\n".join(wrong)
     assert {"sign-in"} <= met if not email else {"let in"} <= met
-
-
-def snapshot(town: Town, browser: Browser, folder: Path) -> Callable[[], None]:
-    """Return a function that puts database and browser back as they are now."""
-    town.engine.dispose()
-    kept = folder / "before.sqlite"
-    shutil.copyfile(str(town.engine.url.database), kept)
-    cookie, page = browser.client.get_cookie("help-center"), browser.page
-
-    def replay() -> None:
-        _wipe(town.engine, kept)
-        browser.page = page
-        if cookie is not None:
-            browser.client.set_cookie("help-center", cookie.value, domain="localhost")
-
-    assert ORIGIN.endswith("localhost")
-    return replay
 
 
 def traces(town: Town) -> tuple[int, ...]:

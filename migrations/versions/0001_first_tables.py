@@ -250,7 +250,7 @@ def upgrade():
     op.create_index("ix_tickets_closes_at", "tickets", ["closes_at"])
     op.create_index("ix_tickets_follows_id", "tickets", ["follows_id"])
     op.create_index("ix_tickets_opener_id_updated_at", "tickets", ["opener_id", "updated_at"])
-    op.create_index("ix_tickets_organization_id_updated_at", "tickets", ["organization_id", "updated_at"])
+    op.create_index("ix_tickets_organization_id_state_updated_at", "tickets", ["organization_id", "state", "updated_at"])
     op.create_index("ix_tickets_state_due_at", "tickets", ["state", "due_at"])
     op.create_index("ix_tickets_updated_at", "tickets", ["updated_at"])
 
