@@ -52,6 +52,8 @@ class Assets:
             # What is written for people stays here: a seventh of what would travel.
             text = re.sub(r"\n\s*", "\n", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
             plain = text.encode()
+        elif name == "app.js":
+            plain = re.sub(rb"(?m)^\s+(//.*\n)?", b"", plain)
         mark = hashlib.sha256(plain).hexdigest()[:12]
         packed = b"" if path.suffix == ".woff2" else gzip.compress(plain, 9, mtime=0)
         self._found[name] = Asset(name, mark, _TYPES[path.suffix], plain, packed)

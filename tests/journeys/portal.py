@@ -123,8 +123,10 @@ class Watch:
         context.on("weberror", lambda error: self.trouble.append(f"error: {error.error}"))
 
     def _said(self, kind: str, text: str) -> None:
-        # A form that comes back with errors is an answer, which browsers note as a failure to load.
-        refused = "Failed to load resource" in text and any(f"status of {code}" in text for code in (404, 409, 422))
+        # A refusal is an answer with a page of its own, which browsers note as a failure to load.
+        refused = "Failed to load resource" in text and any(
+            f"status of {code}" in text for code in (403, 404, 409, 422)
+        )
         if kind == "error" and not refused:
             self.trouble.append(f"console: {text}")
 
