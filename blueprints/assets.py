@@ -79,7 +79,7 @@ def show(mark: str, name: str) -> Response:
     asset: Asset | None = current_app.extensions["assets"].get(mark, name)
     if asset is None:
         abort(404)
-    packed = asset.packed and "gzip" in request.headers.get("Accept-Encoding", "")
+    packed = asset.packed and request.accept_encodings["gzip"] > 0
     response = Response(asset.packed if packed else asset.plain, content_type=asset.type)
     response.headers["Cache-Control"] = _YEAR
     response.headers["Vary"] = "Accept-Encoding"
