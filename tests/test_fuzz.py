@@ -62,7 +62,7 @@ files = st.lists(
     st.builds(File, st.sampled_from(NAMES), st.binary(max_size=40), st.sampled_from(["", "text/html", "a b"]))
 )
 bounded = settings(
-    max_examples=150, derandomize=True, deadline=None, database=None,
+    max_examples=90, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
@@ -126,7 +126,7 @@ def sent(browser: Browser, call: Call, body: bytes, kind: str) -> Page:
 
 
 @everybody
-@settings(bounded, max_examples=60)
+@settings(bounded, max_examples=40)
 @given(data=st.data())
 def test_nonsense_in_files(stage: Stage, data: st.DataObject) -> None:
     stage.replay()
