@@ -181,6 +181,14 @@ def file_request(page: Page, summary: str, severity: str = "S3", door: str = "te
     return key
 
 
+def write(agent: Page, mode: str, text: str) -> None:
+    """Write a message on the desk's page that is open, and wait until it stands there."""
+    agent.get_by_role("radio", name=mode).check()
+    agent.locator("#body").fill(text)
+    agent.locator("#composer .btn.primary").click()
+    agent.locator("#thread article", has_text=text.partition("\n")[0]).wait_for()
+
+
 def _hidden(words: str, name: str) -> str:
     found = re.search(rf'name="{name}" value="([^"]+)"', words)
     if found is None:

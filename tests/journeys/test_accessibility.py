@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from journeys.conftest import Visit
-from journeys.portal import Portal, Watch, file_request
+from journeys.portal import Portal, Watch, file_request, write
 from playwright.sync_api import Page
 from werkzeug.exceptions import HTTPException
 
@@ -93,10 +93,9 @@ def northwind(visit: Visit) -> str:
     key = file_request(visit("owner@northwind.example"), "Looked at from all sides", "S2")
     agent = visit("agent@support.example", f"/desk/{key}", java_script_enabled=False)
     agent.get_by_role("button", name="Take", exact=True).click()
+    agent.get_by_text(f"{key} is yours").wait_for()
     for mode, text in (("Internal note", "A note."), ("Reply to the customer", "An answer:\n\n```\nSELECT 1;\n```")):
-        agent.get_by_role("radio", name=mode).check()
-        agent.locator("#body").fill(text)
-        agent.locator("#composer .btn.primary").click()
+        write(agent, mode, text)
     return key
 
 

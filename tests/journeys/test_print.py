@@ -1,7 +1,7 @@
 """A request on paper."""
 
 from journeys.conftest import Visit
-from journeys.portal import file_request
+from journeys.portal import file_request, write
 from playwright.sync_api import Page, expect
 
 
@@ -30,9 +30,7 @@ def test_a_request_prints_without_the_screen_and_never_with_notes(visit: Visit) 
     agent = visit("agent@support.example", f"/desk/{key}", java_script_enabled=False)
     answer = f"An answer on paper.\n\n```\n{'long ' * 60}\n```"
     for mode, text in (("Internal note", "Not for paper."), ("Reply to the customer", answer)):
-        agent.get_by_role("radio", name=mode).check()
-        agent.locator("#body").fill(text)
-        agent.locator("#composer .btn.primary").click()
+        write(agent, mode, text)
     for page, path in (
         (customer, f"/requests/{key}"),
         (customer, f"/requests/{key}/print"),

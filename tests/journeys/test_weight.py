@@ -65,7 +65,7 @@ def test_the_first_visit_and_every_further_page_are_light(lonely: Portal, browse
     page.goto("/requests")
     page.get_by_role("searchbox").press_sequentially("Hot region")
     expect(page.locator("#list td.what > a")).to_have_count(0)
-    assert "q=Hot" in page.url
+    page.wait_for_url("**q=Hot*")
     context.close()
 
 
