@@ -69,7 +69,7 @@ def find_link(session: Session, secret: str, *, now: datetime) -> OneTimeLink | 
         return None
 
 
-class _TakenBack(Exception):
+class _TakenBack(Exception):  # noqa: N818
     """Ends the writing for an address that nobody has."""
 
 
