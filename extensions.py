@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Flask, g, has_request_context
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError as CSRFError  # noqa: PLC0414 (whoever maps faults to pages gets it from here)
@@ -34,7 +33,6 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # What a view has read stays read after a commit: a form is checked, then written, in two transactions of one request.
 db = SQLAlchemy(metadata=Model.metadata, session_options={"expire_on_commit": False})
-migrate = Migrate()
 login = LoginManager()
 csrf = CSRFProtect()
 
@@ -79,7 +77,6 @@ def init(app: Flask, settings: Settings) -> None:
         # On this engine alone: other databases of the same process are not ours to prepare.
         event.listen(db.engine, "connect", _prepare_sqlite)
         event.listen(db.engine, "begin", _begin_sqlite)
-    migrate.init_app(app, db, render_as_batch=True, compare_type=True)
     # No context processor: a page of a fault must not ask the database who is signed in.
     login.init_app(app, add_context_processor=False)
     csrf.init_app(app)
