@@ -10,6 +10,7 @@ from blueprints import (
     filing,
     help_center,
     ops,
+    plans,
     profile,
     tickets,
 )
@@ -21,6 +22,7 @@ ALL = (
     profile.bp,
     console.bp,
     help_center.bp,
+    plans.bp,
     filing.bp,
     tickets.bp,
     attachments.bp,
