@@ -5,12 +5,14 @@ from blueprints import (
     attachments,
     auth,
     console,
+    contact,
     demo,
     desk,
     filing,
     help_center,
     ops,
     profile,
+    sales,
     tickets,
 )
 
@@ -20,10 +22,12 @@ ALL = (
     auth.bp,
     profile.bp,
     console.bp,
+    contact.bp,
     help_center.bp,
     filing.bp,
     tickets.bp,
     attachments.bp,
     desk.bp,
+    sales.bp,
     demo.bp,
 )
