@@ -139,15 +139,13 @@ def set_stage(key: str) -> Answer:
 @bp.post("/sales/<key:key>/reopen")
 @requires(Permission.SALES)
 def reopen(key: str) -> Answer:
-    lead = _lead(key)
+    lead, form = _lead(key), StageForm(formdata=None)
+
+    def verb() -> None:
+        selling.reopen(lead, actor(), now=clock.now())
+
     wanted = f"You were about to reopen the lead. It is {lead.stage.label} now."
-    return _change(
-        lead,
-        StageForm(formdata=None),
-        lambda: selling.reopen(lead, actor(), now=clock.now()),
-        "The lead is open again.",
-        wanted,
-    )
+    return _change(lead, form, verb, "The lead is open again.", wanted)
 
 
 @bp.post("/sales/<key:key>/next-step")
@@ -155,7 +153,7 @@ def reopen(key: str) -> Answer:
 def plan_next(key: str) -> Answer:
     lead, form = _lead(key), StepForm()
     if not form.validate():
-        return invalid("sales/show.html", **_shown(lead, form))
+        return invalid("sales/show.html", **_shown(lead, form, seen=str(_seen())))
 
     def verb() -> None:
         selling.plan_next(lead, actor(), form.step.data or "", form.on.data, now=clock.now())
@@ -213,7 +211,9 @@ def win(key: str) -> Answer:
 
 def _won(lead: Lead, form: WonForm, **more: Any) -> dict[str, Any]:  # noqa: ANN401
     history = selling.history_of(lead, now=clock.now())
-    form.seen.data = str(history[-1].id) if history else "0"
+    if more or not form.seen.data:
+        # What was read is read: only with the changes shown does the form count as newer than they are.
+        form.seen.data = str(history[-1].id) if history else "0"
     plan = PlanName(lead.organization.plan).label
     return {"lead": lead, "form": form, "plan": plan, "changes": (), **more}
 
@@ -232,6 +232,6 @@ def _change(lead: Lead, form: Form, verb: Callable[[], None], words: str, wanted
         verb()
     except Refused as refused:
         form.refuse(refused)
-        return invalid("sales/show.html", **_shown(lead, form))
+        return invalid("sales/show.html", **_shown(lead, form, seen=str(_seen())))
     db.session.commit()
     return see_other(f"/sales/{lead.key}", good=words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wtforms import HiddenField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, Regexp
+from wtforms.validators import DataRequired, Length, Regexp
 
 from forms.base import Form, stripped, tidied
 from models.leads import TEXT_MOST
@@ -19,13 +19,13 @@ class ContactForm(Form):
     name = StringField(
         "Name",
         filters=[stripped],
-        validators=[InputRequired("Enter your name."), Length(max=200, message="Shorten the name to 200 characters.")],
+        validators=[DataRequired("Enter your name."), Length(max=200, message="Shorten the name to 200 characters.")],
     )
     email = StringField(
         "Work email",
         filters=[stripped],
         validators=[
-            InputRequired(_EMAIL),
+            DataRequired(_EMAIL),
             Length(max=254, message=_EMAIL),
             Regexp(r"[^@\s]+@[^@\s]+\Z", message=_EMAIL),
         ],
@@ -34,7 +34,7 @@ class ContactForm(Form):
         "Company",
         filters=[stripped],
         validators=[
-            InputRequired("Enter your company."),
+            DataRequired("Enter your company."),
             Length(max=200, message="Shorten the company to 200 characters."),
         ],
     )
@@ -45,7 +45,7 @@ class ContactForm(Form):
         "What do you need?",
         filters=[tidied, stripped],
         validators=[
-            InputRequired("Say what you need, for example which clusters, from when, and how fast we shall answer."),
+            DataRequired("Say what you need, for example which clusters, from when, and how fast we shall answer."),
             Length(max=TEXT_MOST, message=f"Shorten the text to {TEXT_MOST:,} characters."),
         ],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wtforms import DateField, HiddenField, SelectField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from forms.base import Form, choices, stripped, tidied
 from models.leads import TEXT_MOST, Stage
@@ -46,7 +46,7 @@ class NoteForm(Form):
         "Note",
         filters=[tidied],
         validators=[
-            InputRequired("Write the note first."),
+            DataRequired("Write the note first."),
             Length(max=TEXT_MOST, message=f"Shorten the note to {TEXT_MOST:,} characters."),
         ],
     )
@@ -74,7 +74,7 @@ class WonForm(Form):
         "Price note",
         filters=[tidied],
         validators=[
-            InputRequired("Say what was agreed about the price, for example “$4,200 a month, yearly in advance”."),
+            DataRequired("Say what was agreed about the price, for example “$4,200 a month, yearly in advance”."),
             Length(max=2000, message="Shorten the note to 2,000 characters."),
         ],
     )
@@ -82,7 +82,7 @@ class WonForm(Form):
         "Technical Account Manager",
         filters=[stripped],
         validators=[
-            InputRequired("Name the Technical Account Manager."),
+            DataRequired("Name the Technical Account Manager."),
             Length(max=120, message="Shorten the name to 120 characters."),
         ],
     )
