@@ -61,7 +61,7 @@ class StepForm(Form):
         filters=[stripped],
         validators=[Optional(), Length(max=STEP_MOST, message=f"Shorten it to {STEP_MOST} characters.")],
     )
-    on = DayField("On", validators=[Optional()])
+    on = DayField("Day of the next step", validators=[Optional()])
 
 
 class WonForm(Form):
