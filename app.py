@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,15 +24,20 @@ HERE = Path(__file__).parent
 
 
 class BoundedParser(FormDataParser):
-    """Reads forms; one without files is read at once, so its length is asked for first."""
+    """Reads forms; one without files is read at once, so its length and its number of fields are bounded here."""
 
     def parse(
         self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str] | None = None
     ) -> Any:  # noqa: ANN401 (as the parser that it extends)
         """Return the stream, the fields and the files; raises RequestEntityTooLarge."""
         most = self.max_form_memory_size or 0
-        if mimetype == "application/x-www-form-urlencoded" and (content_length is None or content_length > most):
-            raise RequestEntityTooLarge
+        if mimetype == "application/x-www-form-urlencoded":
+            if content_length is None or content_length > most:
+                raise RequestEntityTooLarge
+            body = stream.read(most + 1)
+            if body.count(b"&") > (self.max_form_parts or 0):
+                raise RequestEntityTooLarge
+            stream = BytesIO(body)
         return super().parse(stream, mimetype, content_length, options)
 
 

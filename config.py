@@ -22,6 +22,21 @@ class BadSetting(Exception):  # noqa: N818
 
 
 def _text(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("use one line of plain text")
+    return value
+
+
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}", value):
+        raise ValueError("use a host name or an address, such as 127.0.0.1")
+    return value
+
+
+def _hosts(value: str) -> str:
+    names = [name.strip() for name in value.split(",")]
+    if not all(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?", name) for name in names):
+        raise ValueError("use host names separated by commas, such as support.example.com,help.example.com")
     return value
 
 
@@ -51,15 +66,26 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ValueError("use the address that people type, such as https://support.example.com")
+    wrong = "use the address that people type, such as https://support.example.com"
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(wrong) from None
+    strange = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc or port == 0
+    if parts.scheme not in {"http", "https"} or not parts.hostname or strange:
+        raise ValueError(wrong)
+    if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", parts.hostname):
+        raise ValueError(wrong)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _database(value: str) -> str:
-    if not value.startswith("sqlite:///"):
-        raise ValueError("only sqlite:///<path> is supported by this version")
+    path = value.removeprefix("sqlite:///")
+    if path == value or not path or path.startswith(":") or "?" in path:
+        raise ValueError("only sqlite:///<path of a file> is supported by this version")
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"the folder {Path(path).parent} does not exist")
     return value
 
 
@@ -80,10 +106,10 @@ MEGABYTE = 1024 * 1024
 class Settings:
     """Everything that can be set from outside. A name here in capitals is the environment variable's."""
 
-    host: str = _setting("127.0.0.1", _text, "Address to listen on.")
+    host: str = _setting("127.0.0.1", _host, "Address to listen on.")
     port: int = _setting(8000, _number(1, 65535), "Port to listen on.")
     base_url: str = _setting("", _base_url, "The address people use. Default: http://<HOST>:<PORT>.")
-    allowed_hosts: str = _setting("", _text, "More host names to answer to, separated by commas, beside BASE_URL's.")
+    allowed_hosts: str = _setting("", _hosts, "More host names to answer to, separated by commas, beside BASE_URL's.")
     trusted_proxies: int = _setting(0, _number(0, 5), "How many proxies of yours stand in front and set X-Forwarded-*.")
     data_folder: str = _setting("data", _text, "Folder for the secret, the SQLite database and attachments.")
     database_url: str = _setting("", _database, "Database. Default: sqlite:///<DATA_FOLDER>/help-center.sqlite.")
@@ -96,7 +122,7 @@ class Settings:
     )
     mail_from: str = _setting("support@localhost.localdomain", _mail, "Sender of all mail.")
     site_name: str = _setting("Help Center", _text, "Name of the portal in mail.")
-    smtp_host: str = _setting("", _text, "Mail server. Empty: mail goes to DATA_FOLDER/mail (demo) or waits (real).")
+    smtp_host: str = _setting("", _host, "Mail server. Empty: mail goes to DATA_FOLDER/mail (demo) or waits (real).")
     smtp_port: int = _setting(25, _number(1, 65535), "Mail server's port.")
     smtp_username: str = _setting("", _text, "Mail account; empty for none.")
     smtp_password: str = _setting("", _text, "Mail account's password.")
@@ -125,6 +151,16 @@ class Settings:
     def data(self) -> Path:
         """The data folder as an absolute path."""
         return Path(self.data_folder).resolve()
+
+    @property
+    def htmx_hash(self) -> str:
+        """What browsers check the file of the CDN against; empty when the portal serves its own copy."""
+        return HTMX_HASH if self.htmx_source == "cdn" else ""
+
+    @property
+    def htmx_file(self) -> str:
+        """The name of the portal's own copy among its static files."""
+        return f"vendor/htmx-{HTMX_VERSION}.min.js"
 
     @property
     def htmx_address(self) -> str:

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, has_request_context, request
+from flask import Flask, g, has_request_context
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError as CSRFError  # noqa: PLC0414 (whoever maps faults to pages gets it from here)
 from sqlalchemy import Connection, event
 
-from config import MEGABYTE, Settings
+from config import MEGABYTE
+from config import Settings as Settings  # noqa: PLC0414 (the type of what blueprints get from outside())
 from gateways.files_local import LocalFiles
 from gateways.letters import Letters
 from gateways.mail_folder import FolderMailer
@@ -27,10 +27,12 @@ from models.letters import stamp
 from models.outside import FileStore, Mailer
 from models.people import Passwords
 
+# Who must wait longer than this to write is told to try again; the page that says so is there within 10 s.
+BUSY_MS = 6000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
-db = SQLAlchemy(metadata=Model.metadata)
-migrate = Migrate()
+# What a view has read stays read after a commit: a form is checked, then written, in two transactions of one request.
+db = SQLAlchemy(metadata=Model.metadata, session_options={"expire_on_commit": False})
 login = LoginManager()
 csrf = CSRFProtect()
 
@@ -75,8 +77,8 @@ def init(app: Flask, settings: Settings) -> None:
         # On this engine alone: other databases of the same process are not ours to prepare.
         event.listen(db.engine, "connect", _prepare_sqlite)
         event.listen(db.engine, "begin", _begin_sqlite)
-    migrate.init_app(app, db, render_as_batch=True, compare_type=True)
-    login.init_app(app)
+    # No context processor: a page of a fault must not ask the database who is signed in.
+    login.init_app(app, add_context_processor=False)
     csrf.init_app(app)
     _outside[:] = [
         Outside(
@@ -114,17 +116,29 @@ def _mailer(settings: Settings) -> Mailer | None:
     return FolderMailer(settings.data / "mail") if settings.demo else None
 
 
+def reading() -> None:
+    """End the transaction; from here on this request's transactions only read, and keep nobody else from writing."""
+    db.session.commit()
+    g.writes = False
+
+
+def writing() -> None:
+    """End the transaction; from here on this request's transactions hold the write lock from their start."""
+    db.session.commit()
+    g.writes = True
+
+
 def _reads_only(connection: Connection) -> bool:
-    """Tell whether the transaction belongs to a page view, which never writes (but for a note of last use)."""
+    """Tell whether the transaction belongs to the part of a request that only reads: all of a page view, for one."""
     writes = connection.get_execution_options().get("writes", False)
-    return has_request_context() and request.method in SAFE and not writes
+    return has_request_context() and not g.get("writes", False) and not writes
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 (any driver's connection)
     if isinstance(connection, sqlite3.Connection):
         # The driver's own way of opening transactions loses updates: BEGIN is ours, below.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
             connection.execute(f"PRAGMA {pragma}")
 
 

@@ -11,20 +11,18 @@ from urllib.parse import quote, urlsplit
 
 from flask import Flask, abort, g, make_response, redirect, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import joinedload
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
-from extensions import SAFE, clock, csrf, db, login, outside
-from models import people
-from models.drafts import HELD_FOR, HeldText
+from extensions import BUSY_MS, SAFE, clock, csrf, db, login, outside, writing
+from models import drafts, organizations, people
+from models.drafts import HeldText
 from models.events import EventKind, record
-from models.organizations import Membership, roles_of
-from models.people import Person, SignIn, digest
+from models.organizations import roles_of
+from models.people import Person, SignIn
 from models.permissions import Permission, Role, allowed
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -143,9 +141,7 @@ def absolute_limit() -> timedelta:
 
 
 def _visitor(secret: str) -> Visitor | None:
-    whose = joinedload(SignIn.person).joinedload(Person.memberships).joinedload(Membership.organization)
-    mine = select(SignIn).options(whose).where(SignIn.token_hash == digest(secret))
-    entry = db.session.scalars(mine).unique().one_or_none()
+    entry = organizations.sign_in_with_memberships(db.session(), secret)
     if entry is None or not people.is_live(entry, now=clock.now(), idle=idle_limit(), absolute=absolute_limit()):
         return None
     return Visitor(secret, entry)
@@ -218,7 +214,9 @@ def _guard() -> Response | None:
         _note_denial(permission)
         abort(403)
     if request.method not in SAFE:
+        # The body is read here, however slowly it comes, before anybody else is kept from writing.
         csrf.protect()
+        writing()
     return None
 
 
@@ -239,6 +237,7 @@ def _from_here() -> bool:
 def _note_denial(permission: Permission) -> None:
     if request.method in SAFE:
         return
+    writing()
     now = clock.now()
     record(db.session(), EventKind.ACCESS_DENIED, now=now, actor_id=actor().id, permission=permission.value)
     db.session.commit()
@@ -246,7 +245,9 @@ def _note_denial(permission: Permission) -> None:
 
 def _note_use(response: Response) -> Response:
     """Note the last use of a sign-in, at most every five minutes, without ever making a reader wait."""
-    if not current_user.is_authenticated or clock.now() - current_user.entry.last_seen_at < people.SEEN_EVERY:
+    if g.get("broken") or g.get("visitor") is None:
+        return response
+    if clock.now() - current_user.entry.last_seen_at < people.SEEN_EVERY:
         return response
     mine = current_user.entry.id
     try:
@@ -258,7 +259,7 @@ def _note_use(response: Response) -> Response:
                     people.touch(connection, mine, now=clock.now())
             finally:
                 if connection.dialect.name == "sqlite":
-                    connection.connection.driver_connection.execute("PRAGMA busy_timeout=10000")  # type: ignore[union-attr]
+                    connection.connection.driver_connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")  # type: ignore[union-attr]
     except OperationalError:
         pass  # somebody writes just now: the next request notes it
     return response
@@ -304,20 +305,10 @@ def _hold() -> None:
     fields = {name: request.form.getlist(name) for name in request.form if name not in {"csrf_token", "password"}}
     if sum(len(v) for values in fields.values() for v in values) > HELD_MOST:
         return
-    if db.session.get(Person, person_id) is None:
-        return
-    db.session.add(
-        HeldText(
-            key_hash=digest(secret),
-            person_id=person_id,
-            endpoint=request.endpoint,
-            path=request.path[:255],
-            fields=fields,
-            expires_at=clock.now() + HELD_FOR,
-        )
-    )
-    db.session.commit()
-    session["held"] = secret
+    writing()
+    if drafts.hold(db.session(), person_id, secret, request.endpoint, request.path[:255], fields, now=clock.now()):
+        db.session.commit()
+        session["held"] = secret
 
 
 def held() -> MultiDict[str, str] | None:
@@ -338,7 +329,7 @@ def _held_text(*pages: str) -> HeldText | None:
     secret = session.get("held")
     if not secret:
         return None
-    text = db.session.query(HeldText).filter_by(key_hash=digest(secret)).one_or_none()
-    if text is None or text.person_id != actor().id or text.expires_at < clock.now():
+    text = drafts.held_for(actor(), secret, now=clock.now())
+    if text is None:
         return None
     return text if _page_of(text.path) in (pages or (_page_of(request.path),)) else None

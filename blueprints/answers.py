@@ -44,6 +44,7 @@ _EXPIRED = "This page was open for so long that it expired. What you typed is be
 def fault(code: int, *, message: str = "", reference: str = "", again: bool = False) -> Response:
     """Answer the page of a fault; `again` gives back what was posted, in a form that sends it once more."""
     db.session.rollback()
+    g.writes = False
     values = {
         "code": code,
         "message": message,
@@ -95,7 +96,7 @@ def _disk_fault(error: OSError) -> Response:
 def _unforeseen(mistake: Exception) -> Response:
     reference = secrets.token_hex(4)
     log.error("Fault %s at %s %s", reference, request.method, request.path, exc_info=mistake)
-    return fault(500, reference=reference)
+    return fault(500, reference=reference, again=True)
 
 
 def _headers(response: Response) -> Response:
@@ -131,7 +132,7 @@ def _compressed(response: Response) -> Response:
         return response
     response.vary.add("Accept-Encoding")
     body = response.get_data()
-    if len(body) >= _SMALL and "gzip" in request.headers.get("Accept-Encoding", ""):
+    if len(body) >= _SMALL and request.accept_encodings["gzip"] > 0:
         response.set_data(gzip.compress(body, 6, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
     return response

@@ -52,6 +52,8 @@ class Assets:
             # What is written for people stays here: a seventh of what would travel.
             text = re.sub(r"\n\s*", "\n", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
             plain = text.encode()
+        elif name == "app.js":
+            plain = re.sub(rb"(?m)^\s+(//.*\n)?", b"", plain)
         mark = hashlib.sha256(plain).hexdigest()[:12]
         packed = b"" if path.suffix == ".woff2" else gzip.compress(plain, 9, mtime=0)
         self._found[name] = Asset(name, mark, _TYPES[path.suffix], plain, packed)
@@ -77,7 +79,7 @@ def show(mark: str, name: str) -> Response:
     asset: Asset | None = current_app.extensions["assets"].get(mark, name)
     if asset is None:
         abort(404)
-    packed = asset.packed and "gzip" in request.headers.get("Accept-Encoding", "")
+    packed = asset.packed and request.accept_encodings["gzip"] > 0
     response = Response(asset.packed if packed else asset.plain, content_type=asset.type)
     response.headers["Cache-Control"] = _YEAR
     response.headers["Vary"] = "Accept-Encoding"

@@ -8,7 +8,7 @@ from flask import Blueprint, request, session
 
 from blueprints.access import close_sign_in, open_sign_in, public, requires, visitor
 from blueprints.pages import Answer, found, invalid, page, see_other, too_many
-from extensions import clock, db, outside
+from extensions import clock, db, outside, reading, writing
 from forms.auth import NewPasswordForm, ResetForm, SetUpForm, SignInForm
 from models import entrance, people
 from models.base import NotFound, Refused
@@ -67,9 +67,12 @@ def open_session() -> Answer:
         people.count_try(db.session(), limits, now=now)
     except TooMany as wait:
         return too_many("auth/wait.html", wait.until, what="sign in")
-    db.session.commit()
+    # The hash is slow on purpose: while it is worked out, others may write.
+    reading()
     person = people.person_by_email(db.session(), (form.email.data or ""))
-    if not outside().passwords.fits(person, (form.password.data or "")) or person is None or not person.active:
+    fits = outside().passwords.fits(person, (form.password.data or ""))
+    writing()
+    if not fits or person is None or not person.active:
         form.refuse(_WRONG)
         record(db.session(), EventKind.SIGN_IN_FAILED, now=now, actor_id=person.id if person else None)
         db.session.commit()

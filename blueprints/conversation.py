@@ -13,7 +13,7 @@ from flask import request
 from blueprints.access import actor
 from blueprints.pages import Answer, see_other, zone_here
 from blueprints.uploads import given_key, keep_typed, take_files
-from extensions import clock, db
+from extensions import clock, db, reading
 from forms.base import Form
 from forms.tickets import CommentForm
 from models.attachments import remove_file
@@ -37,7 +37,7 @@ def comment_form(kind: type[F], draft: Draft | None, given: Mapping[str, Any] | 
 
 def commented(ticket: Ticket, form: CommentForm, place: str, verb: Callable[..., Any]) -> tuple[str, str]:
     """Send the message by the verb and return where to go and what to say."""
-    draft, now = draft_of(actor(), place), clock.now()
+    draft, now = draft_of(actor(), place, given_key()), clock.now()
     if verb.__name__ == "follow_up":
         key = verb(actor(), ticket, form.body.data, key=given_key(), now=now, draft=draft)
         return f"/requests/{key}", f"{key} created. It follows {ticket.key}."
@@ -58,9 +58,9 @@ def attached(ticket: Ticket, form: Form, under: str) -> Answer | None:
     """Keep the posted files with what is being written; None when one of them is refused, errors in the form."""
     if not take_files(form, _place(ticket), ticket):
         return None
-    keep_typed(_place(ticket))
+    draft = keep_typed(_place(ticket))
     db.session.commit()
-    return see_other(f"{under}/{ticket.key}#reply")
+    return see_other(f"{under}/{ticket.key}?draft={draft.id}#reply")
 
 
 def detached(ticket: Ticket, under: str) -> Answer:
@@ -69,13 +69,13 @@ def detached(ticket: Ticket, under: str) -> Answer:
     with suppress(NotFound):
         remove_file(draft, request.form.get("file", "")[:40])
     db.session.commit()
-    return see_other(f"{under}/{ticket.key}#reply")
+    return see_other(f"{under}/{ticket.key}?draft={draft.id}#reply")
 
 
 def previewed(ticket: Ticket) -> str:
     """Return the posted text as others will see it, and keep it as a draft."""
     keep_typed(_place(ticket))
-    db.session.commit()
+    reading()
     return rendered(cleaned(request.form.get("body", ""))[:70_000])
 
 

@@ -10,7 +10,7 @@ from blueprints.access import actor, held, let_go, may, requires, roles
 from blueprints.conversation import attached, comment_form, detached, drafted, previewed, promise_view
 from blueprints.pages import Answer, conflict, invalid, page, see_other, severity_choices, why_none, zone_here
 from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
-from extensions import clock, db, outside
+from extensions import clock, db, outside, reading
 from forms.base import choices
 from forms.desk import AnswerForm, AssigneeForm, StateForm
 from forms.tickets import SeverityForm
@@ -64,7 +64,13 @@ def _ticket(key: str) -> Ticket:
     return desk_of(actor(), roles()).one_or_404(key)
 
 
-def _shown(ticket: Ticket, form: AnswerForm | None = None, preview: str = "", **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def _shown(
+    ticket: Ticket,
+    form: AnswerForm | None = None,
+    preview: str = "",
+    refused: Refused | None = None,
+    **more: Any,  # noqa: ANN401 (a template takes anything)
+) -> dict[str, Any]:
     """Return what the desk shows of one ticket."""
     draft, fields, files = kept(f"ticket:{ticket.key}")
     written = request.args.get("before", "")
@@ -77,6 +83,9 @@ def _shown(ticket: Ticket, form: AnswerForm | None = None, preview: str = "", **
     seen = str(timeline.entries[-1].id) if timeline.entries else "0"
     form = form or comment_form(AnswerForm, draft, held() or fields)
     form.seen.data = seen
+    if refused is not None:
+        # The reason is about another form of the page: what is being written here stays.
+        form.refuse(Refused(refused.reason))
     people = agents(db.session())
     return {
         "ticket": ticket,
@@ -131,7 +140,7 @@ def send(key: str) -> Answer:
     changes = changes_since(ticket, actor(), _seen())
     if changes:
         keep_typed(place)
-        db.session.commit()
+        reading()
         return conflict("desk/show.html", **_shown(ticket, form, changes=changes))
     try:
         words, spot = _say(ticket, form, place)
@@ -145,7 +154,7 @@ def send(key: str) -> Answer:
 
 
 def _say(ticket: Ticket, form: AnswerForm, place: str) -> tuple[str, str]:
-    draft, now = draft_of(actor(), place), clock.now()
+    draft, now = draft_of(actor(), place, given_key()), clock.now()
     if form.mode.data == "note":
         comment = conversations.note(ticket, actor(), form.body.data or "", now=now, draft=draft)
         words = "Internal note added. Customers do not see it."
@@ -159,7 +168,7 @@ def _say(ticket: Ticket, form: AnswerForm, place: str) -> tuple[str, str]:
 
 def _refused(ticket: Ticket, form: AnswerForm) -> Answer:
     keep_typed(f"ticket:{ticket.key}")
-    db.session.commit()
+    reading()
     return invalid("desk/show.html", **_shown(ticket, form))
 
 
@@ -198,9 +207,7 @@ def take(key: str) -> Answer:
     try:
         handling.take(ticket, actor(), now=clock.now())
     except Refused as refused:
-        form = comment_form(AnswerForm, None, None)
-        form.refuse(refused)
-        return conflict("desk/show.html", **_shown(ticket, form))
+        return conflict("desk/show.html", **_shown(ticket, refused=refused))
     db.session.commit()
     return see_other(f"/desk/{ticket.key}", good=f"{ticket.key} is yours.")
 
@@ -242,9 +249,7 @@ def _change(ticket: Ticket, verb: Any, words: str) -> Answer:  # noqa: ANN401 (a
     try:
         verb()
     except Refused as refused:
-        form = comment_form(AnswerForm, None, None)
-        form.refuse(Refused(refused.reason))
-        return invalid("desk/show.html", **_shown(ticket, form))
+        return invalid("desk/show.html", **_shown(ticket, refused=refused))
     db.session.commit()
     return see_other(f"/desk/{ticket.key}", good=words)
 

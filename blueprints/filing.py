@@ -10,11 +10,11 @@ from blueprints.access import actor, held, let_go, requires
 from blueprints.pages import Answer, invalid, page, see_other
 from blueprints.sheets import Sheet, explained_door
 from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
-from extensions import clock, db
+from extensions import clock, db, reading
 from models.attachments import discard, remove_file
 from models.base import NotFound, Refused
 from models.catalogue import DoorName
-from models.drafts import draft_of, drafts_of, own_draft
+from models.drafts import Draft, draft_of, drafts_of, own_draft
 from models.filing import file_ticket
 from models.permissions import Permission
 from models.prose import cleaned, rendered
@@ -51,7 +51,7 @@ def create(door: str) -> Answer:
     if not (fine and taken):
         return _refused(door, sheet)
     try:
-        key = file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=draft_of(actor(), door))
+        key = file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=_draft(door))
         let_go()
         db.session.commit()
     except Refused as refused:
@@ -68,10 +68,14 @@ def create(door: str) -> Answer:
     return see_other(f"/requests/{key}", good=sheet.filed_words(key))
 
 
+def _draft(door: str) -> Draft | None:
+    return draft_of(actor(), door, given_key())
+
+
 def _refused(door: str, sheet: Sheet) -> Answer:
     """Show the form with its errors; what was typed is a draft from now on, so that nothing is lost anywhere."""
     draft = keep_typed(door)
-    db.session.commit()
+    reading()
     _, _, files = kept(door)
     form = sheet.bound
     return invalid("tickets/new.html", sheet=sheet, form=form, files=files, draft=draft, preview="")
@@ -87,7 +91,7 @@ def use_organization(door: str) -> Answer:
         fields.pop(part, None)
     draft.fields = fields
     db.session.commit()
-    return see_other(f"/help/{door}/new")
+    return see_other(f"/help/{door}/new?draft={draft.id}")
 
 
 @bp.post(f"/help/{DOOR}/draft")
@@ -123,9 +127,9 @@ def add_files(door: str) -> Answer:
     form = sheet.form(given_key())
     if not take_files(form, door):
         return _refused(door, sheet)
-    keep_typed(door)
+    draft = keep_typed(door)
     db.session.commit()
-    return see_other(f"/help/{door}/new")
+    return see_other(f"/help/{door}/new?draft={draft.id}")
 
 
 @bp.post(f"/help/{DOOR}/files/remove")
@@ -137,7 +141,7 @@ def drop_file(door: str) -> Answer:
     except NotFound:
         name = ""
     db.session.commit()
-    return see_other(f"/help/{door}/new", good=f"{name} is removed." if name else "")
+    return see_other(f"/help/{door}/new?draft={draft.id}", good=f"{name} is removed." if name else "")
 
 
 @bp.post(f"/help/{DOOR}/preview")
@@ -145,7 +149,7 @@ def drop_file(door: str) -> Answer:
 def preview(door: str) -> Answer:
     sheet = Sheet(DoorName(door), request.form)
     draft = keep_typed(door)
-    db.session.commit()
+    reading()
     _, _, files = kept(door)
     text = rendered(cleaned(request.form.get("description", ""))[:70_000])
     form = sheet.form(given_key())

@@ -5,14 +5,13 @@ from __future__ import annotations
 import secrets
 
 from flask import Blueprint
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from blueprints.access import public, requires
 from blueprints.pages import Answer, page, plain, see_other
 from extensions import clock, db, outside
 from models.base import NotFound
-from models.installation import overview
+from models.installation import overview, ping
 from models.outbox import undelivered
 from models.permissions import Permission
 
@@ -29,11 +28,13 @@ def alive() -> Answer:
 @public
 def ready() -> Answer:
     try:
-        db.session.execute(text("SELECT 1"))
+        ping(db.session())
         folder = outside().settings.data
         probe = folder / f"probe.{secrets.token_hex(4)}"
-        probe.touch()
-        probe.unlink()
+        try:
+            probe.write_bytes(b"ready" * 1000)
+        finally:
+            probe.unlink(missing_ok=True)
     except (DBAPIError, OSError):
         db.session.rollback()
         return plain("not ready: database or storage", 503)

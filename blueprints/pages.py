@@ -14,7 +14,7 @@ from flask import Flask, Response, flash, g, make_response, redirect, render_tem
 from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import may, visitor
-from extensions import clock, outside
+from extensions import Settings, clock, outside
 from models import wording
 from models.catalogue import DoorName, PlanName, catalogue_at
 from models.explanations import Explanation
@@ -118,7 +118,7 @@ class Shell:
         self.theme = str(person.theme) if person else "system"
         self.keys = bool(person and person.shortcuts)
         self.demo = settings.demo
-        self.htmx = _Htmx(settings.htmx_address)
+        self.htmx = _Htmx(settings)
         chosen = organization_here(person) if person else None
         self.organization = _chosen(chosen) if chosen else None
         self.organizations = [_chosen(m.organization) for m in memberships_of(person)] if person else []
@@ -148,11 +148,9 @@ class Shell:
 
 
 class _Htmx:
-    def __init__(self, address: str) -> None:
-        from config import HTMX_HASH, HTMX_VERSION
-
-        self.src = address or asset(f"vendor/htmx-{HTMX_VERSION}.min.js")
-        self.integrity = HTMX_HASH if address else ""
+    def __init__(self, settings: Settings) -> None:
+        self.src = settings.htmx_address or asset(settings.htmx_file)
+        self.integrity = settings.htmx_hash
 
 
 def _chosen(organization: Organization) -> Chosen:

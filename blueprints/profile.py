@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from blueprints.access import absolute_limit, actor, idle_limit, requires, sign_in_id
 from blueprints.pages import Answer, invalid, page, see_other, too_many
-from extensions import clock, db, outside
+from extensions import clock, db, outside, reading, writing
 from forms.auth import ChangePasswordForm, ProfileForm
 from models import people
 from models.base import Refused
@@ -50,8 +50,10 @@ def change_password() -> Answer:
     limits = {PER_ACCOUNT: person.email_folded}
     try:
         people.count_try(db.session(), limits, now=now)
-        db.session.commit()
-        if not outside().passwords.fits(person, (form.current_password.data or "")):
+        reading()
+        fits = outside().passwords.fits(person, (form.current_password.data or ""))
+        writing()
+        if not fits:
             raise Refused("This is not your current password.", "current_password")  # noqa: TRY301 (shown beside it)
         people.forgive(db.session(), limits, now=now)
         people.change_password(person, (form.new_password.data or ""), outside().passwords, now=now, keep=sign_in_id())

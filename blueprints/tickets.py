@@ -10,7 +10,7 @@ from blueprints.access import actor, held, let_go, may, requires
 from blueprints.conversation import attached, comment_form, commented, detached, drafted, previewed, promise_view
 from blueprints.pages import Answer, invalid, page, see_other, severity_choices, why_none, zone_here
 from blueprints.uploads import keep_typed, kept, sent_before, take_files
-from extensions import clock, db, outside
+from extensions import clock, db, outside, reading
 from forms.base import choices
 from forms.tickets import CommentForm, ParticipantForm, SeverityForm
 from models import conversations, handling
@@ -165,7 +165,7 @@ def _send(ticket: Ticket, *, follow: bool) -> Answer:
 
 def _refused(ticket: Ticket, form: CommentForm) -> Answer:
     keep_typed(f"ticket:{ticket.key}")
-    db.session.commit()
+    reading()
     return invalid("tickets/show.html", **_shown(ticket, form))
 
 

@@ -8,11 +8,21 @@ from flask import request
 from werkzeug.datastructures import FileStorage, MultiDict
 
 from blueprints.access import actor, let_go
-from extensions import clock, db, outside
+from extensions import clock, db, outside, reading, writing
 from forms.base import Form
-from models.attachments import Attachment, Upload, attach, discard, files_of, ticket_bytes
+from models.attachments import (
+    Attachment,
+    Stored,
+    Upload,
+    attach,
+    check_upload,
+    discard,
+    files_of,
+    store,
+    ticket_bytes,
+)
 from models.base import Refused, token
-from models.drafts import Draft, draft_of, keep_draft
+from models.drafts import Draft, draft_of, keep_draft, own_draft
 from models.tickets import Ticket, result_of
 
 _PIECE = 64 * 1024
@@ -41,8 +51,8 @@ def sent_before(place: str) -> str | None:
     To be asked after the files were taken: that ends a transaction, and the first form may get in between.
     """
     earlier = result_of(actor(), given_key())
-    draft = draft_of(actor(), place) if earlier is not None else None
-    if draft is not None and draft.key == given_key():
+    draft = draft_of(actor(), place, given_key()) if earlier is not None else None
+    if draft is not None:
         discard(draft)
         db.session.commit()
     return earlier
@@ -55,31 +65,60 @@ def keep_typed(place: str) -> Draft:
 
 
 def kept(place: str) -> tuple[Draft | None, MultiDict[str, str] | None, list[Attachment]]:
-    """Return the person's draft at that place, what was typed there, and its files."""
-    draft = draft_of(actor(), place)
-    if draft is None:
+    """Return the draft that the page is about, what was typed there, and its files.
+
+    For a posted form with a key that is its own; otherwise the draft that the address names, or the latest.
+    """
+    wanted = request.args.get("draft", "")
+    if "key" in request.form:
+        draft = draft_of(actor(), place, given_key())
+    elif wanted == "new":
+        draft = None
+    elif wanted.isascii() and wanted.isdigit() and len(wanted) < 18:
+        draft = own_draft(actor(), int(wanted))
+    else:
+        draft = draft_of(actor(), place)
+    if draft is None or draft.place != place:
         return None, None, []
     return draft, MultiDict(draft.fields), files_of(draft)
 
 
 def take_files(form: Form, place: str, ticket: Ticket | None = None) -> bool:
-    """Attach the posted files to the draft at that place; returns whether all were taken, errors named in the form.
+    """Attach the posted files to the form's draft; returns whether all were taken, errors named in the form.
 
-    The draft is committed with them: a file that arrived is not asked for again.
+    The bytes are written while nobody else is kept from writing. The draft is committed with its files: one that
+    arrived is not asked for again.
     """
     uploads = [upload for upload in request.files.getlist("files") if upload.filename]
     if not uploads:
         return True
-    draft, fine = keep_typed(place), True
+    reading()
+    arrived, fine = _stored(form, uploads)
+    writing()
+    draft = keep_typed(place)
     there = ticket_bytes(ticket.id, db.session()) if ticket else 0
-    for upload in uploads[:100]:
+    for one in arrived:
         try:
-            attach(draft, _upload(upload), outside().files, outside().limits, now=clock.now(), on_ticket=there)
+            attach(draft, one, outside().limits, now=clock.now(), on_ticket=there)
         except Refused as refused:
             form.refuse(refused)
             fine = False
     db.session.commit()
     return fine
+
+
+def _stored(form: Form, uploads: list[FileStorage]) -> tuple[list[Stored], bool]:
+    """Store the bytes of what fits; returns those, and whether that were all."""
+    limits, arrived, fine = outside().limits, [], True
+    for number, upload in enumerate(uploads[:100], 1):
+        try:
+            given = _upload(upload)
+            check_upload(given, limits, number)
+            arrived.append(store(given, outside().files))
+        except Refused as refused:
+            form.refuse(refused)
+            fine = False
+    return arrived, fine
 
 
 def _upload(upload: FileStorage) -> Upload:

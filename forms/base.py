@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import Field
+from wtforms import Field, MultipleFileField, SelectMultipleField
 from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
 from models.base import Refused
 from models.prose import cleaned
 
+_BREAKS = re.compile(r"[\n\t\u0085\u2028\u2029]+")
+_TWICE = "This came twice, with different values. Check it and send it again."
+_UNLISTED = "Choose one from the list."
+_MANY = (SelectMultipleField, MultipleFileField)
+
 
 def stripped(value: object) -> object:
-    """Return text without outer white space and without characters that no text has."""
-    return cleaned(value).strip() if isinstance(value, str) else value
+    """Return text of one line: no outer white space, no line breaks, no characters that no text has."""
+    return _BREAKS.sub(" ", cleaned(value)).strip() if isinstance(value, str) else value
 
 
 def tidied(value: object) -> object:
@@ -43,6 +49,16 @@ class Form(FlaskForm):  # type: ignore[misc]
             super().__init__(MultiDict(given), **values)
         else:
             super().__init__(**values)
+
+    def validate(self, *given: Any, **more: Any) -> bool:  # noqa: ANN401 (WTForms' own signature)
+        """Validate every field in our words; one that came twice with different values is refused, not guessed."""
+        fine = bool(super().validate(*given, **more))
+        for field in self:
+            if any("choice" in str(error).lower() and "valid" in str(error).lower() for error in field.errors):
+                field.errors = [_UNLISTED]
+            if not isinstance(field, _MANY) and len(set(map(str, field.raw_data or ()))) > 1:
+                field.errors, fine = [_TWICE], False
+        return fine
 
     def refuse(self, refusal: Refused) -> None:
         """Show the reason of a broken rule beside the field that it names, else above the form."""

@@ -89,25 +89,21 @@ def safe_name(name: str) -> str:
     return kept.strip() or "file"
 
 
-def attach(
-    draft: Draft,
-    upload: Upload,
-    files: FileStore,
-    limits: FileLimits,
-    *,
-    now: datetime,
-    on_ticket: int = 0,
-) -> Attachment:
-    """Keep the file with the draft; raises Refused naming the file when a limit is passed.
+@dataclass(frozen=True)
+class Stored:
+    """A file whose bytes are kept already, under the name `stored`."""
 
-    `on_ticket` is how many bytes the ticket has already. The bytes are stored before the row is written, so that a
-    row never names a file that is not there; a file without a row is swept by the worker.
-    """
-    session = session_of(draft)
+    name: str
+    stored: str
+    length: int
+    image: str
+
+
+def check_upload(upload: Upload, limits: FileLimits, number: int = 1) -> None:
+    """Raise Refused, naming the file, for what can be told before it is stored; `number` counts those of one form."""
     name = safe_name(upload.name)
-    kept = files_of(draft)
-    if len(kept) >= limits.per_message:
-        raise Refused(f"Remove a file to add {name}: a message carries at most {limits.per_message} files.", "files")
+    if number > limits.per_message:
+        raise _too_many(name, limits)
     if upload.length > limits.file_bytes:
         raise Refused(
             f"Remove or replace {name}: it is {size(upload.length)} and files can be up to {size(limits.file_bytes)}.",
@@ -115,29 +111,49 @@ def attach(
         )
     if upload.length == 0:
         raise Refused(f"Remove or replace {name}: it is empty.", "files")
-    if on_ticket + sum(a.length for a in kept) + upload.length > limits.ticket_bytes:
-        raise Refused(
-            f"{name} does not fit: the files of one request can be up to {size(limits.ticket_bytes)} together.", "files"
-        )
+
+
+def store(upload: Upload, files: FileStore) -> Stored:
+    """Keep the bytes, before any row names them; what no row ever names is swept by the worker."""
     chunks = iter(upload.chunks)
     head = next(chunks, b"")
     stored, written = files.put(chain([head], chunks))
-    twin = next((a for a in kept if (a.name, a.stored) == (name, stored)), None)
+    return Stored(safe_name(upload.name), stored, written, next((kind for kind, fits in _SIGNATURES if fits(head)), ""))
+
+
+def attach(draft: Draft, file: Stored, limits: FileLimits, *, now: datetime, on_ticket: int = 0) -> Attachment:
+    """Make the stored file a part of the draft; raises Refused naming it when there is no room for it.
+
+    `on_ticket` is how many bytes the ticket has already. The same file under the same name is meant once.
+    """
+    session = session_of(draft)
+    kept = files_of(draft)
+    twin = next((a for a in kept if (a.name, a.stored) == (file.name, file.stored)), None)
     if twin is not None:
-        # The form came twice: the same file of the same name is meant once.
         return twin
+    if len(kept) >= limits.per_message:
+        raise _too_many(file.name, limits)
+    if on_ticket + sum(a.length for a in kept) + file.length > limits.ticket_bytes:
+        raise Refused(
+            f"{file.name} does not fit: the files of one request can be up to {size(limits.ticket_bytes)} together.",
+            "files",
+        )
     attachment = Attachment(
         uploader_id=draft.person_id,
         draft_id=draft.id,
-        name=name,
-        stored=stored,
-        length=written,
-        image=next((kind for kind, fits in _SIGNATURES if fits(head)), ""),
+        name=file.name,
+        stored=file.stored,
+        length=file.length,
+        image=file.image,
         created_at=now,
     )
     session.add(attachment)
     session.flush()
     return attachment
+
+
+def _too_many(name: str, limits: FileLimits) -> Refused:
+    return Refused(f"Remove a file to add {name}: a message carries at most {limits.per_message} files.", "files")
 
 
 def files_of(draft: Draft) -> list[Attachment]:

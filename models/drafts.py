@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model, NotFound, session_of, token
-from models.people import Person
+from models.people import Person, digest
 
 # Product rule: a draft goes when it is sent, or 30 days after its last change.
 KEPT_FOR = timedelta(days=30)
@@ -19,10 +19,13 @@ HELD_FOR = timedelta(hours=24)
 
 
 class Draft(Model):
-    """One person's unfinished form at one place: a door of the Help Center, or a ticket's reply."""
+    """One person's unfinished form at one place: a door of the Help Center, or a ticket's reply.
+
+    Each form has a key of its own: two tabs at one door are two drafts, and no file goes to the other's request.
+    """
 
     __tablename__ = "drafts"
-    __table_args__ = (UniqueConstraint("person_id", "place"), Index(None, "updated_at"))
+    __table_args__ = (UniqueConstraint("person_id", "place", "key"), Index(None, "updated_at"))
 
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     place: Mapped[str] = mapped_column(String(60))
@@ -46,9 +49,12 @@ class HeldText(Model):
     expires_at: Mapped[datetime]
 
 
-def draft_of(person: Person, place: str) -> Draft | None:
-    """Return the person's draft at that place, if there is one."""
-    return session_of(person).scalar(select(Draft).where(Draft.person_id == person.id, Draft.place == place))
+def draft_of(person: Person, place: str, key: str = "") -> Draft | None:
+    """Return the person's draft at that place: that of the form with the key, or without a key the latest."""
+    mine = select(Draft).where(Draft.person_id == person.id, Draft.place == place)
+    if key:
+        mine = mine.where(Draft.key == key)
+    return session_of(person).scalar(mine.order_by(Draft.updated_at.desc(), Draft.id.desc()).limit(1))
 
 
 def own_draft(person: Person, draft_id: int) -> Draft:
@@ -60,7 +66,7 @@ def own_draft(person: Person, draft_id: int) -> Draft:
 
 
 def drafts_of(person: Person) -> list[Draft]:
-    """Return the person's drafts, the latest first (there is one a place, so a hundred is plenty)."""
+    """Return the person's drafts, the latest first (a hundred at most; older ones are swept in their time)."""
     mine = select(Draft).where(Draft.person_id == person.id).order_by(Draft.updated_at.desc(), Draft.id.desc())
     return list(session_of(person).scalars(mine.limit(100)))
 
@@ -71,13 +77,38 @@ def keep_draft(person: Person, place: str, fields: Mapping[str, Any], *, now: da
     `key` is the form's own key: whatever is sent later from the draft counts as the same form.
     """
     session = session_of(person)
-    draft = draft_of(person, place)
+    key = key or token()
+    draft = draft_of(person, place, key)
     if draft is None:
-        draft = Draft(person_id=person.id, place=place, fields=dict(fields), key=key or token(), updated_at=now)
+        draft = Draft(person_id=person.id, place=place, fields=dict(fields), key=key, updated_at=now)
         session.add(draft)
     else:
         draft.fields = dict(fields)
         draft.updated_at = now
-        draft.key = key or draft.key
     session.flush()
     return draft
+
+
+def hold(
+    session: Session, person_id: int, secret: str, endpoint: str, path: str, fields: Mapping[str, Any], *, now: datetime
+) -> bool:
+    """Keep a text for the person for a day, under a secret that only their browser has; returns whether they exist."""
+    if session.get(Person, person_id) is None:
+        return False
+    until = now + HELD_FOR
+    text = HeldText(
+        key_hash=digest(secret),
+        person_id=person_id,
+        endpoint=endpoint,
+        path=path,
+        fields=dict(fields),
+        expires_at=until,
+    )
+    session.add(text)
+    return True
+
+
+def held_for(person: Person, secret: str, *, now: datetime) -> HeldText | None:
+    """Return the text held under the secret if it is this person's and not yet forgotten."""
+    mine = (HeldText.key_hash == digest(secret)) & (HeldText.person_id == person.id) & (HeldText.expires_at >= now)
+    return session_of(person).scalar(select(HeldText).where(mine))

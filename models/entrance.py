@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
@@ -30,10 +32,13 @@ SET_UP_LIFE = timedelta(hours=24)
 _EMAIL = re.compile(r"[^@\s<>\"(),:;\\]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z0-9-]{2,60}")
 
 
-def make_link(session: Session, person: Person | None, *, now: datetime, life: timedelta) -> str:
-    """Return a fresh one-time secret; older ones of the same person (or the same set-up) die."""
+def make_link(
+    session: Session, person: Person | None, *, now: datetime, life: timedelta, keep_others: bool = False
+) -> str:
+    """Return a fresh one-time secret; older ones of the same person (or the same set-up) die unless kept."""
     whose = OneTimeLink.person_id == person.id if person else OneTimeLink.person_id.is_(None)
-    session.execute(update(OneTimeLink).where(whose, OneTimeLink.used_at.is_(None)).values(used_at=now))
+    until = now if not keep_others else None
+    session.execute(update(OneTimeLink).where(whose, OneTimeLink.used_at.is_(None)).values(used_at=until))
     secret = secrets.token_urlsafe(32)
     session.add(OneTimeLink(token_hash=digest(secret), person_id=person.id if person else None, expires_at=now + life))
     return secret
@@ -64,16 +69,34 @@ def find_link(session: Session, secret: str, *, now: datetime) -> OneTimeLink | 
         return None
 
 
+class _TakenBack(Exception):  # noqa: N818
+    """Ends the writing for an address that nobody has."""
+
+
+@dataclass(frozen=True)
+class _Nobody:
+    """Who gets the letter that is never sent."""
+
+    email: str
+    id: int | None = None
+    name: str = ""
+
+
 def ask_reset(session: Session, email: str, *, now: datetime) -> None:
-    """Send a link for a new password, if there is such an account; who asks cannot tell which."""
+    """Send a link for a new password, if there is such an account; who asks cannot tell which.
+
+    For an unknown address the same rows are written and taken back, so that the time tells nothing either.
+    """
     person = person_by_email(session, email)
-    if person is None or not person.active:
-        # The same work as for a known address, so that the time tells nothing.
-        digest(secrets.token_urlsafe(32))
-        return
-    secret = make_link(session, person, now=now, life=RESET_LIFE)
-    record(session, EventKind.RESET_ASKED, now=now, actor_id=person.id)
-    queue(session, Letter.SIGN_IN_RESET, to=person, now=now, give_up_at=now + RESET_LIFE, token=secret)
+    with suppress(_TakenBack), session.begin_nested():
+        known = person is not None and person.active
+        secret = make_link(session, person if known else None, now=now, life=RESET_LIFE, keep_others=not known)
+        record(session, EventKind.RESET_ASKED, now=now, actor_id=person.id if person and known else None)
+        to = person if person is not None and known else _Nobody(email)
+        queue(session, Letter.SIGN_IN_RESET, to=to, now=now, give_up_at=now + RESET_LIFE, token=secret)
+        session.flush()
+        if not known:
+            raise _TakenBack
 
 
 def use_reset(session: Session, link: OneTimeLink, password: str, passwords: Passwords, *, now: datetime) -> Person:

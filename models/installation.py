@@ -33,3 +33,8 @@ def overview(session: Session) -> Figures:
         open_tickets=session.scalar(select(func.count(Ticket.id)).where(Ticket.state.in_(ACTIVE))) or 0,
         mail={state: found.get(state, 0) for state in MessageState},
     )
+
+
+def ping(session: Session) -> None:
+    """Ask the database for anything; raises SQLAlchemy's DBAPIError when it does not answer."""
+    session.scalar(select(1))

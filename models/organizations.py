@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, select
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
 from models.base import Labelled, Model, NotFound, session_of
-from models.people import Person
+from models.people import Person, SignIn, digest
 from models.permissions import Role
 
 
@@ -134,14 +134,11 @@ def clusters_of(organization: Organization) -> list[Cluster]:
     return list(session_of(organization).scalars(present.order_by(Cluster.name)))
 
 
-def colleagues_of(organization: Organization, session: Session) -> list[Person]:
-    """Return the active members of the organization by name."""
-    members = (
-        select(Person)
-        .join(Membership, Membership.person_id == Person.id)
-        .where(Membership.organization_id == organization.id, Person.active)
-    )
-    return list(session.scalars(members.order_by(Person.name)))
+def sign_in_with_memberships(session: Session, secret: str) -> SignIn | None:
+    """Return the sign-in of that secret with its person, memberships and organizations, in one statement."""
+    whose = joinedload(SignIn.person).joinedload(Person.memberships).joinedload(Membership.organization)
+    mine = select(SignIn).options(whose).where(SignIn.token_hash == digest(secret))
+    return session.scalars(mine).unique().one_or_none()
 
 
 def cluster_for(person: Person, written: str) -> Cluster | None:

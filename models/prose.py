@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from html import escape
 
 import nh3
 from markdown_it import MarkdownIt
@@ -58,7 +59,7 @@ def cleaned(text: str) -> str:
 
 def rendered(source: str) -> str:
     """Return safe HTML for the Markdown source; headings begin at the third level, below those of the page."""
-    html = _markdown.render(source)
+    html = f"<pre><code>{escape(source)}</code></pre>" if _is_knotted(source) else _markdown.render(source)
     html = re.sub(r"<(/?)h([1-6])>", lambda m: f"<{m[1]}h{min(int(m[2]) + 2, 6)}>", html)
     safe = nh3.clean(
         html,
@@ -70,6 +71,14 @@ def rendered(source: str) -> str:
     )
     # A wide block scrolls, and what scrolls must be reachable by keyboard and have a name.
     return safe.replace("<pre>", '<pre tabindex="0" role="group" aria-label="Code">')
+
+
+def _is_knotted(source: str) -> bool:
+    """Tell whether the text has so many marks that sorting them out would take seconds: it is output, not prose.
+
+    Measured on 65,536 characters: 2.2 s for unmatched brackets, 0.9 s for stars, and below 0.3 s within these bounds.
+    """
+    return source.count("[") - source.count("]") > 2000 or source.count("*") + source.count("_") > 10_000
 
 
 def searchable(*texts: str) -> str:

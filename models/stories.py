@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.attachments import FileLimits, Upload, attach
+from models.attachments import FileLimits, Upload, attach, store
 from models.catalogue import DoorName, Severity
 from models.conversations import answer, close, note, reply, resolve, set_state
 from models.drafts import Draft, keep_draft
@@ -146,5 +146,5 @@ class _World:
         draft = keep_draft(writer, f"story:{at.timestamp():.0f}", {}, now=at)
         for name, text in told["files"]:
             content = str(text).lstrip("\n").encode()
-            attach(draft, Upload(name, len(content), [content]), self.files, _LIMITS, now=at)
+            attach(draft, store(Upload(name, len(content), [content]), self.files), _LIMITS, now=at)
         return draft

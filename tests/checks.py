@@ -126,7 +126,8 @@ def _htmx(page: Page) -> list[str]:
             for selector in filter(None, (s.strip() for s in element.get(attribute, "").split(","))):
                 if not selector.startswith("#") or selector[1:] not in there:
                     found.append(f"{attribute}={selector!r} on <{element.tag}> is no id of the page")
-        for name in re.findall(r"from:\s*(\S+?)(?=[,\s]|$)", element.get("hx-trigger", "")):
+        # `from:(#id tag)` waits for what stands inside the region of that id.
+        for name in re.findall(r"from:\s*\(?(\S+?)(?=[,\s)]|$)", element.get("hx-trigger", "")):
             if not name.startswith("#") or name[1:] not in there:
                 found.append(f"hx-trigger waits for {name!r}, which is no id of the page")
         if element.get("hx-target") and element.get("hx-select") != element.get("hx-target"):

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from extensions import outside
 from models import conversations, handling
-from models.attachments import Attachment, Upload, attach
+from models.attachments import Attachment, Upload, attach, store
 from models.base import token
 from models.calendars import Calendar
 from models.catalogue import DoorName, PlanName, Severity, catalogue
@@ -284,7 +284,7 @@ class Town:
         draft = keep_draft(person, place, {}, now=at)
         for name, content in files:
             upload = Upload(name, len(content), [content])
-            attach(draft, upload, outside().files, outside().limits, now=at)
+            attach(draft, store(upload, outside().files), outside().limits, now=at)
         session.flush()
         return draft
 

@@ -95,7 +95,7 @@ def upgrade():
         sa.Column("id", Id, nullable=False),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name="fk_drafts_person_id"),
         sa.PrimaryKeyConstraint("id", name="pk_drafts"),
-        sa.UniqueConstraint("person_id", "place", name="uq_drafts_person_id_place"),
+        sa.UniqueConstraint("person_id", "place", "key", name="uq_drafts_person_id_place_key"),
     )
     op.create_index("ix_drafts_updated_at", "drafts", ["updated_at"])
 

@@ -123,8 +123,10 @@ class Watch:
         context.on("weberror", lambda error: self.trouble.append(f"error: {error.error}"))
 
     def _said(self, kind: str, text: str) -> None:
-        # A form that comes back with errors is an answer, which browsers note as a failure to load.
-        refused = "Failed to load resource" in text and any(f"status of {code}" in text for code in (404, 409, 422))
+        # A refusal is an answer with a page of its own, which browsers note as a failure to load.
+        refused = "Failed to load resource" in text and any(
+            f"status of {code}" in text for code in (403, 404, 409, 422)
+        )
         if kind == "error" and not refused:
             self.trouble.append(f"console: {text}")
 
@@ -177,6 +179,14 @@ def file_request(page: Page, summary: str, severity: str = "S3", door: str = "te
     if not answer.ok or "-" not in key:
         raise AssertionError(f"{answer.status} {answer.url}")
     return key
+
+
+def write(agent: Page, mode: str, text: str) -> None:
+    """Write a message on the desk's page that is open, and wait until it stands there."""
+    agent.get_by_role("radio", name=mode).check()
+    agent.locator("#body").fill(text)
+    agent.locator("#composer .btn.primary").click()
+    agent.locator("#thread article", has_text=text.partition("\n")[0]).wait_for()
 
 
 def _hidden(words: str, name: str) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 import extensions
 from gateways.files_local import LocalFiles
 from gateways.letters import Letters
-from models.attachments import FileLimits, Upload, attach
+from models.attachments import FileLimits, Upload, attach, store
 from models.base import Model
 from models.chores import BATCH, close_due, drop_unused, note_missed, sweep
 from models.conversations import answer, note, reply, resolve
@@ -139,9 +139,9 @@ def test_drafts_go_after_30_days_with_their_files(session: Session, files: Local
     shared = b"minute,lag_seconds\n"
     for place, at, content in (("old", NOW - 31 * DAY, b"only mine"), ("new", NOW - 29 * DAY, shared)):
         draft = keep_draft(writer, place, {}, now=at)
-        attach(draft, Upload("a.txt", len(content), [content]), files, limits, now=at)
+        attach(draft, store(Upload("a.txt", len(content), [content]), files), limits, now=at)
     old = session.scalars(select(Draft).where(Draft.place == "old")).one()
-    attach(old, Upload("b.txt", len(shared), [shared]), files, limits, now=NOW - 31 * DAY)
+    attach(old, store(Upload("b.txt", len(shared), [shared]), files), limits, now=NOW - 31 * DAY)
     _, names = sweep(session, NOW)
     session.commit()
     assert [draft.place for draft in session.scalars(select(Draft))] == ["new"]
