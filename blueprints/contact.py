@@ -76,7 +76,7 @@ def _too_often(wait: TooMany) -> Refused:
 
 def _enquiry(form: ContactForm) -> Enquiry:
     fields = ("name", "email", "company", "phone", "need", "contact_time")
-    return Enquiry(**{name: form[name].data or "" for name in fields})
+    return Enquiry(**{name: (form[name].data or "").strip() for name in fields})
 
 
 def _known(organization: Organization) -> dict[str, str]:

@@ -43,7 +43,7 @@ class ContactForm(Form):
     )
     need = TextAreaField(
         "What do you need?",
-        filters=[tidied, stripped],
+        filters=[tidied],
         validators=[
             DataRequired("Say what you need, for example which clusters, from when, and how fast we shall answer."),
             Length(max=TEXT_MOST, message=f"Shorten the text to {TEXT_MOST:,} characters."),

@@ -105,11 +105,11 @@ def _lumen(world: _World, now: datetime) -> None:
     at = now - 5 * DAY
     need = "Checkout is down whenever an index goes wrong, and eight business hours are long. What would Premium cost?"
     lead = world.send("owner@lumen.example", "lumen-retail", need, at=at, best="Mornings, New York time")
-    # Yesterday's call that nobody made: the inbox shows it first.
+    # A call that nobody made: the inbox shows it first.
     world.work(
         lead,
         (at + DAY / 2, set_stage, (Stage.CONTACTED,)),
-        (at + DAY, plan_next, ("Call Daniel about the number of clusters", (now - DAY).date())),
+        (at + DAY, plan_next, ("Call Daniel about the number of clusters", (now - 2 * DAY).date())),
     )
 
 

@@ -60,7 +60,8 @@ def assign(lead: Lead, actor: Person, owner: Person | None, *, now: datetime) ->
         raise Refused("Choose one of the people of sales.", "owner")
     if lead.owner_id != (owner.id if owner else None):
         lead.owner = owner
-        _work(lead, actor, EventKind.LEAD_OWNER, now=now, after=owner.name if owner else "")
+        taken = owner is not None and owner.id == actor.id
+        _work(lead, actor, EventKind.LEAD_OWNER, now=now, after=owner.name if owner else "", taken=taken)
 
 
 def set_stage(lead: Lead, actor: Person, stage: Stage, *, now: datetime) -> None:
@@ -201,6 +202,7 @@ def _words(event: Event, now: datetime) -> str:
                 words += f": Premium until {last}, Technical Account Manager {data['manager']}"
         case EventKind.LEAD_OWNER:
             words = f"gave this lead to {data['after']}" if data["after"] else "took the owner off"
+            words = "took this lead" if data["taken"] else words
         case EventKind.LEAD_STEP:
             words = "took the next step off"
             if data["on"]:
