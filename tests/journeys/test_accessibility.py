@@ -20,9 +20,9 @@ WIDE, PHONE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 8
 
 # {} stands for a request that somebody of Northwind Bank has filed, {name} for a file name.
 PAGES = {
-    None: ["/sign-in", "/reset-password", "/reset-password/sent", "/reset-password/new", "/nowhere"],
+    None: ["/plans", "/sign-in", "/reset-password", "/reset-password/sent", "/reset-password/new", "/nowhere"],
     "owner@northwind.example": [
-        *("/console/northwind-bank/support", "/console/northwind-bank/clusters", "/help", "/announcements"),
+        *("/console/northwind-bank/support", "/console/northwind-bank/clusters", "/help", "/announcements", "/plans"),
         *("/help/technical/new?severity=S2", "/help/billing/new", "/help/drafts", "/requests", "/requests?status=all"),
         *("/requests?q=nothing-like-this", "/requests/{}", "/requests/{}/severity", "/requests/{}/participants"),
         *("/requests/{}/print", "/profile", "/profile/sessions", "/shortcuts", "/requests/TECH-999999", "/desk"),
