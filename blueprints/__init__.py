@@ -5,6 +5,7 @@ from blueprints import (
     attachments,
     auth,
     console,
+    contact,
     demo,
     desk,
     filing,
@@ -12,6 +13,7 @@ from blueprints import (
     ops,
     plans,
     profile,
+    sales,
     tickets,
 )
 
@@ -21,11 +23,13 @@ ALL = (
     auth.bp,
     profile.bp,
     console.bp,
+    contact.bp,
     help_center.bp,
     plans.bp,
     filing.bp,
     tickets.bp,
     attachments.bp,
     desk.bp,
+    sales.bp,
     demo.bp,
 )

@@ -23,6 +23,8 @@ def start() -> Answer:
         return found("/desk")
     if may(Permission.ADMINISTRATION):
         return found("/admin")
+    if may(Permission.SALES):
+        return found("/sales")
     return found(f"/console/{organization.slug}/support" if organization else "/help")
 
 

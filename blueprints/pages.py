@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 (a filter has the plain name)
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -132,6 +133,8 @@ class Shell:
 
         if may(Permission.DESK):
             yield link("Desk", "/desk")
+        if may(Permission.SALES):
+            yield link("Sales inbox", "/sales")
         if may(Permission.DELIVERY):
             yield link("Mail", "/delivery")
         if may(Permission.ADMINISTRATION):
@@ -244,5 +247,9 @@ def init(app: Flask) -> None:
     def ago(at: datetime) -> str:
         return wording.ago(at, zone_here(), clock.now())
 
+    def date(on: Date) -> str:
+        return wording.day(on, clock.now().astimezone(zone_here()).date())
+
     app.jinja_env.globals.update(asset=asset, counting=counting)
     app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)
+    app.jinja_env.filters["date"] = date

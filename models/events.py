@@ -24,6 +24,13 @@ class EventKind(Labelled):
     TICKET_PARTICIPANT = "ticket.participant", "changed the participants"
     TICKET_CONFIDENTIAL = "ticket.confidential", "changed who can see the request"
     TICKET_FOLLOWED_UP = "ticket.followed-up", "opened a follow-up"
+    LEAD_SUBMITTED = "lead.submitted", "asked for Premium"
+    LEAD_UPDATED = "lead.updated", "sent the enquiry again"
+    LEAD_STAGE = "lead.stage", "changed the stage"
+    LEAD_OWNER = "lead.owner", "changed the owner"
+    LEAD_NOTED = "lead.noted", "added a note"
+    LEAD_STEP = "lead.step", "changed the next step"
+    CONTRACT_STARTED = "organization.contract", "activated Premium by contract"
     PROMISE_MET = "promise.met", "met the first-reply target"
     PROMISE_MISSED = "promise.missed", "missed the first-reply target"
     SIGNED_IN = "person.signed-in", "signed in"
@@ -41,20 +48,25 @@ class Event(Model):
     """One thing that happened. Rows are only ever added."""
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "ticket_id", "at", "id"), Index(None, "at", "id"))
+    __table_args__ = (
+        Index(None, "ticket_id", "at", "id"),
+        Index(None, "lead_id", "at", "id"),
+        Index(None, "at", "id"),
+    )
 
     kind: Mapped[EventKind]
     at: Mapped[datetime]
     actor_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
     organization_id: Mapped[int | None] = mapped_column(ForeignKey("organizations.id"))
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("leads.id"))
     # The message that the event brought; the timeline reads its text from there.
     comment_id: Mapped[int | None] = mapped_column(ForeignKey("comments.id"))
     internal: Mapped[bool] = mapped_column(default=False)
     data: Mapped[dict[str, Any]]
 
 
-def record(
+def record(  # noqa: PLR0913 (each names one thing that an event is about)
     session: Session,
     kind: EventKind,
     *,
@@ -62,6 +74,7 @@ def record(
     actor_id: int | None = None,
     ticket_id: int | None = None,
     organization_id: int | None = None,
+    lead_id: int | None = None,
     comment_id: int | None = None,
     internal: bool = False,
     **data: Any,  # noqa: ANN401 (facts of any JSON type)
@@ -76,6 +89,7 @@ def record(
         actor_id=actor_id,
         ticket_id=ticket_id,
         organization_id=organization_id,
+        lead_id=lead_id,
         comment_id=comment_id,
         internal=internal,
         data=data,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from html import escape, unescape
 from typing import Any
 from urllib.parse import urljoin
@@ -11,8 +11,10 @@ from urllib.parse import urljoin
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.catalogue import Severity
+from models.catalogue import PlanName, Severity
 from models.events import Event, EventKind
+from models.leads import Lead
+from models.organizations import role_in
 from models.outbox import Letter, Message
 from models.outside import Undeliverable
 from models.people import Person
@@ -57,7 +59,29 @@ def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any
         }
     if message.kind is Letter.PASSWORD_CHANGED:
         return facts | {"url": f"{base_url}/reset-password"}
+    if message.kind in {Letter.LEAD_RECEIVED, Letter.LEAD_ALERT}:
+        return facts | _lead_facts(message, person, session, base_url)
     return facts | _ticket_facts(message, person, session, base_url)
+
+
+def _lead_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
+    """Return what may be said of an enquiry: nothing that anybody typed, so that no mail carries it."""
+    lead = session.scalars(select(Lead).where(Lead.key == message.data["lead"])).one_or_none()
+    if lead is None or person is None:
+        raise Undeliverable("The enquiry or the person is gone.")
+    alert = message.kind is Letter.LEAD_ALERT
+    if alert and person.staff_role is not Role.SALES:
+        raise Undeliverable("The person no longer works on enquiries.")
+    if not alert and role_in(person, lead.organization) is None:
+        raise Undeliverable("The person has left the organization.")
+    by = message.data["by"]
+    return {
+        "key": lead.key,
+        "organization": lead.organization.name,
+        "plan": PlanName(lead.organization.plan).label,
+        "answer_by": day(date.fromisoformat(by), message.created_at.date()) if by else "",
+        "url": f"{base_url}/sales/{lead.key}" if alert else f"{base_url}/console/{lead.organization.slug}/support",
+    }
 
 
 def _ticket_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
@@ -33,6 +33,12 @@ class Organization(Model):
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"))
     renews_at: Mapped[datetime | None]
     card: Mapped[str] = mapped_column(String(40), default="")
+    # Only while a contract sets the plan: its first and last day, and who looks after the organization.
+    contract_start: Mapped[date | None]
+    contract_end: Mapped[date | None]
+    # What was agreed about the price: for sales alone.
+    contract_note: Mapped[str | None] = mapped_column(String(2000))
+    account_manager: Mapped[str | None] = mapped_column(String(120))
 
     members: Mapped[list[Membership]] = relationship(back_populates="organization", order_by="Membership.id")
 

@@ -40,6 +40,8 @@ class Letter(Labelled):
     TICKET_PARTICIPANT = "ticket_participant", "Added to a request"
     TICKET_ASSIGNED = "ticket_assigned", "Ticket assigned"
     TICKET_SEVERITY_ASKED = "ticket_severity_asked", "Higher severity asked for"
+    LEAD_RECEIVED = "lead_received", "Enquiry received"
+    LEAD_ALERT = "lead_alert", "New enquiry for sales"
     SIGN_IN_RESET = "sign_in_reset", "Link for a new password"
     PASSWORD_CHANGED = "password_changed", "Password changed"
 

@@ -125,6 +125,7 @@ PER_ACCOUNT = Limit("account", 10, timedelta(minutes=15))
 PER_ADDRESS = Limit("address", 30, timedelta(minutes=15))
 RESET_PER_ACCOUNT = Limit("reset", 3, timedelta(minutes=15))
 RESET_PER_ADDRESS = Limit("reset-address", 30, timedelta(minutes=15))
+CONTACT_PER_PERSON = Limit("contact", 5, timedelta(hours=1))
 
 
 class TooMany(Exception):  # noqa: N818
@@ -294,5 +295,14 @@ def change_password(
 
 def agents(session: Session) -> list[Person]:
     """Return the active support agents by name (two hundred at most)."""
-    active = select(Person).where(Person.staff_role == Role.AGENT, Person.active).order_by(Person.name, Person.id)
+    return _staff(session, Role.AGENT)
+
+
+def sellers(session: Session) -> list[Person]:
+    """Return the active people of sales by name (two hundred at most)."""
+    return _staff(session, Role.SALES)
+
+
+def _staff(session: Session, role: Role) -> list[Person]:
+    active = select(Person).where(Person.staff_role == role, Person.active).order_by(Person.name, Person.id)
     return list(session.scalars(active.limit(200)))

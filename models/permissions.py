@@ -17,6 +17,7 @@ class Permission(Labelled):
     CLUSTERS = "clusters", "see their organization's clusters"
     DESK = "desk", "see every request, with its internal notes"
     ANSWER = "answer", "answer, assign and classify requests"
+    SALES = "sales", "work the enquiries about the Premium plan"
     DELIVERY = "delivery", "see mail that could not be delivered, and send it again"
     ADMINISTRATION = "administration", "see the state of the installation"
 
@@ -44,7 +45,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.BILLING_ADMIN: _CUSTOMER,
     Role.OWNER: _CUSTOMER,
     Role.AGENT: _EVERYONE | {P.DESK, P.ANSWER, P.DELIVERY},
-    Role.SALES: _EVERYONE,
+    Role.SALES: _EVERYONE | {P.SALES},
     Role.ADMINISTRATOR: _EVERYONE | {P.DELIVERY, P.ADMINISTRATION},
 }
 

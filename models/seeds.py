@@ -15,6 +15,7 @@ from models.catalogue import PlanName
 from models.choices import fill_lists
 from models.chores import note_missed
 from models.demo import ACCOUNTS, PASSWORD
+from models.enquiries import enquire
 from models.organizations import Cluster, Membership, Organization, Visibility
 from models.outbox import Message, MessageState
 from models.outside import FileStore
@@ -26,7 +27,7 @@ from models.tickets import Counter, Ticket
 # Mail about older things has long been delivered; the rest goes out when the worker starts.
 DELIVERED_BEFORE = timedelta(hours=1)
 # So that keys look like those of a portal in use.
-FIRST_NUMBERS = {"TECH": 1260, "BILL": 400}
+FIRST_NUMBERS = {"TECH": 1260, "BILL": 400, "LEAD": 30}
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ _HOUSES = (
     _House(
         "harbor-logistics",
         "Harbor Logistics",
-        PlanName.PREMIUM,
+        # Its Premium comes with a contract: models/enquiries.py.
+        PlanName.ENTERPRISE,
         "Asia/Tokyo",
         {"owner@harbor.example": Role.OWNER},
         (
@@ -165,6 +167,8 @@ def plant(session: Session, passwords: Passwords, files: FileStore, *, now: date
     session.add_all(Counter(name=prefix, value=number) for prefix, number in FIRST_NUMBERS.items())
     _announce(session, now)
     session.flush()
+    # Contracts first: a request is promised by the plan that its organization has by then.
+    enquire(session, now=now)
     tell(session, files, now=now)
     note_missed(session, now)
     old = update(Message).where(Message.created_at < now - DELIVERED_BEFORE)

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from models.base import session_of
 from models.calendars import Hours, hours_for
 from models.catalogue import DoorName, Plan, PlanName, Severity, Target, catalogue
+from models.leads import Lead, latest_lead_of
 from models.organizations import Organization, managers_of, role_in
 from models.people import Person
 from models.permissions import Role
@@ -31,6 +32,7 @@ class Overview:
     managers: Sequence[Person]
     technical: bool
     needs: PlanName
+    enquiry: Lead | None
 
 
 def overview(actor: Person, scope: Tickets, organization: Organization, *, now: datetime) -> Overview:
@@ -52,4 +54,5 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
         managers=session_of(organization).scalars(managers_of(organization)).all(),
         technical=terms.opens(name, door),
         needs=terms.cheapest_plan_opening(door),
+        enquiry=latest_lead_of(organization),
     )

@@ -21,6 +21,7 @@ from models.choices import fill_lists
 from models.demo import ACCOUNTS, PASSWORD
 from models.drafts import keep_draft
 from models.filing import Filing, file_ticket
+from models.leads import Enquiry, Lead, submit
 from models.organizations import Cluster, Membership, Organization, Visibility
 from models.people import Person, folded, person_by_email
 from models.permissions import Role
@@ -51,6 +52,7 @@ _STAFF = {
     "admin@support.example": Role.ADMINISTRATOR,
 }
 NOBODY = "nobody@nowhere.example"
+SELLER = "sales@support.example"
 
 
 def now() -> datetime:
@@ -168,6 +170,47 @@ class Town:
             )
             draft = self._draft(session, person, door.value, files, at)
             return file_ticket(person, filing, key=token(), now=at, draft=draft)
+
+    def enquire(
+        self,
+        email: str = "owner@lumen.example",
+        house: str = LUMEN,
+        *,
+        need: str = "Answers at night.",
+        at: datetime | None = None,
+        write_to: str = "",
+        **facts: str,
+    ) -> str:
+        """Send the form Contact Us and return the lead's key."""
+        with self.open() as session:
+            organization = session.scalars(select(Organization).where(Organization.slug == house)).one()
+            person = self._person(session, email)
+            told = {
+                "name": person.name,
+                "email": write_to or email,
+                "company": organization.name,
+                "phone": "",
+                "contact_time": "",
+            }
+            return submit(organization, person, Enquiry(need=need, **(told | facts)), now=at or now()).lead.key
+
+    def lead(self, key: str) -> Lead:
+        with self.open() as session:
+            return session.scalars(select(Lead).where(Lead.key == key)).one()
+
+    def sell(
+        self, key: str, verb: Any, *given: Any, by: str = "sales@support.example", at: datetime | None = None
+    ) -> None:
+        """Do what sales does with a lead: `verb` is one of models.selling."""
+        with self.open() as session:
+            lead = session.scalars(select(Lead).where(Lead.key == key)).one()
+            people = [self._person(session, one.email) if isinstance(one, Person) else one for one in given]
+            verb(lead, self._person(session, by), *people, now=at or now())
+
+    def hire(self, email: str, role: Role) -> Person:
+        """Add somebody to the staff."""
+        with self.open() as session:
+            return make_person(session, email, staff_role=role)
 
     def reply(self, key: str, email: str, body: str = "More from us.", **more: Any) -> int:
         return self._say(conversations.reply, key, email, body, **more)

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from blueprints.access import check_marks
 from models.attachments import Attachment
 from models.drafts import Draft
+from models.leads import Lead, LeadNote
 from models.organizations import Membership
 from models.permissions import GRANTS, Permission, Role
 from models.tickets import Comment, Participant, Ticket
@@ -45,6 +46,7 @@ def expected(call: Call, email: str) -> str:
     if call.permission not in GRANTS[role]:
         return "refused"
     ours = email.endswith("@lumen.example") or (role is Role.AGENT and call.endpoint.startswith("desk."))
+    ours = ours or (role is Role.SALES and call.endpoint.startswith("sales."))
     if role is Role.AGENT and call.endpoint in {"attachments.show", "tickets.show"}:
         ours = True
     return "let in" if ours or not call.insiders() else "hidden"
@@ -59,7 +61,7 @@ def kind(status: int, location: str) -> str:
 @pytest.mark.parametrize("who", [*PEOPLE, LAPSED], ids=lambda who: who or "anonymous")
 def test_every_route_for_everybody(who: str, app: Flask, town: Town, sign_in: SignIn, tmp_path: Path) -> None:
     check_marks(app)
-    key = town.file(files=(("plan.txt", b"marker"),))
+    key, lead = town.file(files=(("plan.txt", b"marker"),)), town.enquire()
     if who == LAPSED:
         town.set_house(LUMEN, plan="basic")
     email = who.removesuffix(" lapsed")
@@ -67,7 +69,7 @@ def test_every_route_for_everybody(who: str, app: Flask, town: Town, sign_in: Si
     browser.get("/shortcuts" if email else "/sign-in")
     replay = snapshot(town, browser, tmp_path)
     wrong, met = [], set()
-    for call in calls(app, key, town.file_of(key, "plan.txt")):
+    for call in calls(app, key, town.file_of(key, "plan.txt"), lead):
         replay()
         before = traces(town)
         if call.method == "GET":
@@ -87,11 +89,13 @@ def test_every_route_for_everybody(who: str, app: Flask, town: Town, sign_in: Si
 
 
 def traces(town: Town) -> tuple[int, ...]:
-    """Return figures that change when anything of a request does."""
+    """Return figures that change when anything of a request or a lead does."""
     with town.open() as session:
         counted = [session.scalar(select(func.count(table.id))) or 0 for table in (Comment, Draft, Participant)]
         attached = session.scalar(select(func.count(Attachment.id)).where(Attachment.ticket_id.is_not(None))) or 0
-        return (*counted, attached, *session.scalars(select(Ticket.revision).order_by(Ticket.id)))
+        counted.append(session.scalar(select(func.count(LeadNote.id))) or 0)
+        revisions = [*session.scalars(select(Ticket.revision).order_by(Ticket.id))]
+        return (*counted, attached, *revisions, *session.scalars(select(Lead.revision).order_by(Lead.id)))
 
 
 def test_the_table_names_every_role_and_every_permission_is_somebodys() -> None:
@@ -103,6 +107,7 @@ def test_customers_get_nothing_of_the_desk_and_only_agents_answer() -> None:
     ours = {Permission.DESK, Permission.ANSWER}
     assert {role for role in Role if GRANTS[role] & ours} == {Role.AGENT}
     assert {role for role in Role if Permission.ADMINISTRATION in GRANTS[role]} == {Role.ADMINISTRATOR}
+    assert {role for role in Role if Permission.SALES in GRANTS[role]} == {Role.SALES}
 
 
 def test_who_leaves_an_organization_loses_its_requests_at_once(town: Town, sign_in: SignIn) -> None:

@@ -21,7 +21,8 @@ OF_ONE_ROUTE = 3
 # What nobody reaches by links alone.
 ALSO = ("/servicedesk/customer/portals", "/servicedesk/customer/portal/6", "/servicedesk/customer/portal/16",
         "/servicedesk/customer/user/requests", "/healthz", "/readyz", "/setup", "/no-such-page",
-        "/reset-password/sent", "/reset-password/new", "/desk", "/admin", "/delivery", "/shortcuts")  # fmt: skip
+        "/reset-password/sent", "/reset-password/new", "/desk", "/sales", "/admin", "/delivery",
+        "/shortcuts")  # fmt: skip
 
 
 @pytest.mark.parametrize("email", EVERYBODY, ids=lambda email: email or "anonymous")
@@ -36,8 +37,10 @@ def test_every_page_that_somebody_reaches_is_a_good_page(
     assert wanted <= set(seen), f"reached {sorted(seen)}"
     if email.startswith("agent"):
         assert {"desk.index", "desk.show", "desk.edit_severity", "desk.print_view"} <= set(seen)
+    elif email.startswith("sales"):
+        assert {"sales.index", "sales.show", "sales.ask_won"} <= set(seen)
     elif "@lumen" in email:
-        assert {"tickets.show", "tickets.print_view", "tickets.edit_severity", "filing.new"} <= set(seen)
+        assert {"contact.new", "tickets.show", "tickets.print_view", "tickets.edit_severity", "filing.new"} <= set(seen)
 
 
 def crawl(app: Flask, browser: Browser) -> dict[str, int]:

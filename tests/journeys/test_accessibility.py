@@ -28,12 +28,21 @@ PAGES = {
         *("/requests/{}/print", "/profile", "/profile/sessions", "/shortcuts", "/requests/TECH-999999", "/desk"),
     ],
     "owner@aurora.example": [
-        *("/console/aurora-games/support", "/help/technical/new", "/help/technical/new?organization=aurora-games"),
+        *(
+            "/console/aurora-games/support",
+            "/console/aurora-games/contact-sales",
+            "/help/technical/new",
+            "/help/technical/new?organization=aurora-games",
+        ),
         *("/help", "/requests?status=resolved"),
     ],
     "agent@support.example": [
         *("/desk", "/desk?queue=waiting", "/desk?queue=all&q=nothing-like-this", "/desk/{}", "/desk/{}/severity"),
         *("/desk/{}/print", "/demo/mail", "/help"),
+    ],
+    "sales@support.example": [
+        *("/sales", "/sales?stage=won", "/sales?q=nothing-like-this", "/sales/LEAD-34", "/sales/LEAD-34/won"),
+        *("/sales/LEAD-31", "/sales/LEAD-31/won"),
     ],
     "admin@support.example": ["/admin", "/delivery", "/desk"],
 }

@@ -52,6 +52,8 @@ def facts(**changed: object) -> dict[str, object]:
         "promise": "We will reply by Wed 25 Nov, 16:18 (Europe/Berlin).",
         "changes": ["Ben Lee changed the severity from S3 to S2."],
         "expires_at": AT,
+        "plan": "Standard",
+        "answer_by": "Thu 26 Nov",
     } | changed
 
 

@@ -1,0 +1,237 @@
+"""The sales inbox: leads by stage, and one lead with all that is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, request
+
+from blueprints.access import actor, held, let_go, requires, roles
+from blueprints.pages import Answer, conflict, invalid, page, see_other, zone_here
+from blueprints.uploads import given_key
+from extensions import clock, db
+from forms.base import Form, choices
+from forms.sales import NoteForm, OwnerForm, StageForm, StepForm, WonForm
+from models import selling
+from models.base import Refused, token
+from models.catalogue import PlanName
+from models.leads import Lead, Stage, inbox_of
+from models.people import sellers
+from models.permissions import Permission
+from models.pipeline import LeadWish, Tab, inbox, step_of
+from models.prose import cleaned, rendered
+from models.selling import Contract
+from models.tickets import result_of, settle
+
+bp = Blueprint("sales", __name__)
+
+
+@bp.get("/sales")
+@requires(Permission.SALES)
+def index() -> Answer:
+    wish, today = _wish(), clock.now().astimezone(zone_here()).date()
+    listing = inbox(inbox_of(actor(), roles()), wish, size=actor().page_size)
+    return page(
+        "sales/index.html",
+        wish=wish,
+        listing=listing,
+        tabs=list(Tab),
+        steps={lead.id: step_of(lead, today) for lead in listing.rows},
+        plans={lead.id: PlanName(lead.organization.plan).label for lead in listing.rows},
+    )
+
+
+def _wish() -> LeadWish:
+    """Read the list's address; what it does not know is as if it were not there."""
+    given = request.args
+    number = given.get("page", "")
+    return LeadWish(
+        tab=next((tab for tab in Tab if tab.value == given.get("stage")), Tab.OPEN),
+        text=cleaned(given.get("q", ""))[:200].strip(),
+        page=int(number) if number.isascii() and number.isdigit() and len(number) < 5 and int(number) else 1,
+    )
+
+
+def _lead(key: str) -> Lead:
+    return inbox_of(actor(), roles()).one_or_404(key)
+
+
+def _shown(lead: Lead, form: Form | None = None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return what the page of one lead shows; `form` is the one that came back with errors, or with a text."""
+    now, people = clock.now(), sellers(db.session())
+    history = selling.history_of(lead, now=now)
+    seen = str(history[-1].id) if history else "0"
+    forms = {
+        "stage": StageForm(formdata=None, stage=lead.stage.value),
+        "owner": OwnerForm(formdata=None, owner=str(lead.owner_id or "")),
+        "step": StepForm(formdata=None, step=lead.next_step, on=lead.next_on),
+        "note": NoteForm(held()) if held() else NoteForm(formdata=None),
+    }
+    forms |= {name: form for name, blank in forms.items() if form is not None and type(form) is type(blank)}
+    forms["owner"].owner.choices = choices([("", "Nobody"), *((str(p.id), p.name) for p in people)])
+    forms["note"].key.data = forms["note"].key.data or token()
+    return {
+        "lead": lead,
+        "forms_": forms,
+        "refused": form,
+        "seen": seen,
+        "history": history,
+        "step": step_of(lead, now.astimezone(zone_here()).date()),
+        "need": rendered(lead.need),
+        "plan": PlanName(lead.organization.plan).label,
+        "grave": selling.grave_tickets(lead.organization),
+        "changes": (),
+        "wanted": "",
+        **more,
+    }
+
+
+@bp.get("/sales/<key:key>")
+@requires(Permission.SALES)
+def show(key: str) -> Answer:
+    return page("sales/show.html", **_shown(_lead(key)))
+
+
+@bp.post("/sales/<key:key>/take")
+@requires(Permission.SALES)
+def take(key: str) -> Answer:
+    lead, form = _lead(key), OwnerForm(formdata=None)
+    try:
+        selling.take(lead, actor(), now=clock.now())
+    except Refused as refused:
+        form.refuse(Refused(refused.reason))
+        return conflict("sales/show.html", **_shown(lead, form))
+    db.session.commit()
+    return see_other(f"/sales/{lead.key}", good=f"{lead.key} is yours.")
+
+
+@bp.post("/sales/<key:key>/owner")
+@requires(Permission.SALES)
+def assign(key: str) -> Answer:
+    lead, form = _lead(key), OwnerForm()
+    owner = next((p for p in sellers(db.session()) if str(p.id) == form.owner.data), None)
+
+    def verb() -> None:
+        if form.owner.data and owner is None:
+            raise Refused("Choose one of the people of sales.", "owner")
+        selling.assign(lead, actor(), owner, now=clock.now())
+
+    has = lead.owner.name if lead.owner else "nobody"
+    return _change(lead, form, verb, "The owner is changed.", f"You were about to change the owner. It is {has} now.")
+
+
+@bp.post("/sales/<key:key>/stage")
+@requires(Permission.SALES)
+def set_stage(key: str) -> Answer:
+    lead, form = _lead(key), StageForm()
+    stage = next((s for s in Stage if s.value == form.stage.data), None)
+
+    def verb() -> None:
+        if stage is None:
+            raise Refused("Choose a stage from the list.", "stage")
+        selling.set_stage(lead, actor(), stage, now=clock.now())
+
+    wanted = f"You were about to set the stage to {stage.label if stage else 'another'}. It is {lead.stage.label} now."
+    return _change(lead, form, verb, "The stage is changed.", wanted)
+
+
+@bp.post("/sales/<key:key>/reopen")
+@requires(Permission.SALES)
+def reopen(key: str) -> Answer:
+    lead, form = _lead(key), StageForm(formdata=None)
+
+    def verb() -> None:
+        selling.reopen(lead, actor(), now=clock.now())
+
+    wanted = f"You were about to reopen the lead. It is {lead.stage.label} now."
+    return _change(lead, form, verb, "The lead is open again.", wanted)
+
+
+@bp.post("/sales/<key:key>/next-step")
+@requires(Permission.SALES)
+def plan_next(key: str) -> Answer:
+    lead, form = _lead(key), StepForm()
+    if not form.validate():
+        return invalid("sales/show.html", **_shown(lead, form, seen=str(_seen())))
+
+    def verb() -> None:
+        selling.plan_next(lead, actor(), form.step.data or "", form.on.data, now=clock.now())
+
+    return _change(lead, form, verb, "The next step is saved.", f"You were about to plan: “{form.step.data or ''}”.")
+
+
+@bp.post("/sales/<key:key>/notes")
+@requires(Permission.SALES)
+def add_note(key: str) -> Answer:
+    lead, form = _lead(key), NoteForm()
+    if result_of(actor(), given_key()) is not None:
+        return see_other(f"/sales/{lead.key}")
+    try:
+        if not form.validate():
+            return invalid("sales/show.html", **_shown(lead, form))
+        selling.note(lead, actor(), form.body.data or "", now=clock.now())
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("sales/show.html", **_shown(lead, form))
+    settle(actor(), given_key(), lead.key, now=clock.now())
+    let_go()
+    db.session.commit()
+    return see_other(f"/sales/{lead.key}", good="Note added. Customers do not see it.")
+
+
+@bp.get("/sales/<key:key>/won")
+@requires(Permission.SALES)
+def ask_won(key: str) -> Answer:
+    lead = _lead(key)
+    return page("sales/won.html", **_won(lead, WonForm(start=clock.now().astimezone(zone_here()).date())))
+
+
+@bp.post("/sales/<key:key>/won")
+@requires(Permission.SALES)
+def win(key: str) -> Answer:
+    lead, form = _lead(key), WonForm()
+    if not form.validate():
+        return invalid("sales/won.html", **_won(lead, form))
+    changes = selling.changes_since(lead, actor(), _seen(), now=clock.now())
+    if changes:
+        return conflict("sales/won.html", **_won(lead, form, changes=changes))
+    # The form has checked both days.
+    assert form.start.data is not None
+    assert form.end.data is not None
+    contract = Contract(form.start.data, form.end.data, form.note.data or "", form.manager.data or "")
+    try:
+        selling.win(lead, actor(), contract, now=clock.now())
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("sales/won.html", **_won(lead, form))
+    db.session.commit()
+    return see_other(f"/sales/{lead.key}", good=f"{lead.key} is won: {lead.organization.name} has Premium from now on.")
+
+
+def _won(lead: Lead, form: WonForm, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    history = selling.history_of(lead, now=clock.now())
+    if more or not form.seen.data:
+        # What was read is read: only with the changes shown does the form count as newer than they are.
+        form.seen.data = str(history[-1].id) if history else "0"
+    plan = PlanName(lead.organization.plan).label
+    return {"lead": lead, "form": form, "plan": plan, "changes": (), **more}
+
+
+def _seen() -> int:
+    written = request.form.get("seen", "")
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 16 else 0
+
+
+def _change(lead: Lead, form: Form, verb: Callable[[], None], words: str, wanted: str) -> Answer:
+    """Change the lead unless somebody did since the page was read; then both are shown (409)."""
+    changes = selling.changes_since(lead, actor(), _seen(), now=clock.now())
+    if changes:
+        return conflict("sales/show.html", **_shown(lead, form, changes=changes, wanted=wanted))
+    try:
+        verb()
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("sales/show.html", **_shown(lead, form, seen=str(_seen())))
+    db.session.commit()
+    return see_other(f"/sales/{lead.key}", good=words)

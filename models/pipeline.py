@@ -1,0 +1,108 @@
+"""The inbox of sales: leads by stage, searched, counted, paged, the next step that is due first on top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from urllib.parse import urlencode
+
+from sqlalchemy import ColumnElement, and_, func, select
+
+from models.base import Labelled
+from models.leads import OPEN, Lead, Leads, Stage
+from models.paging import Paging
+from models.prose import searchable
+from models.wording import day
+
+WORDS_MOST = 8
+
+
+class Tab(Labelled):
+    """The tabs above the list: what is open, then each stage."""
+
+    OPEN = "open", "Open"
+    NEW = "new", "New"
+    CONTACTED = "contacted", "Contacted"
+    QUALIFIED = "qualified", "Qualified"
+    WON = "won", "Won"
+    LOST = "lost", "Lost"
+    SPAM = "spam", "Spam"
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that the tab shows."""
+        return OPEN if self is Tab.OPEN else (Stage(self.value),)
+
+
+@dataclass(frozen=True)
+class LeadWish:
+    """What somebody of sales asked to see; every choice is in the address."""
+
+    tab: Tab = Tab.OPEN
+    text: str = ""
+    page: int = 1
+
+    def href(self, **changes: object) -> str:
+        """Return the address of the list with these changes; what is the default is left out."""
+        wish = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
+        parts = {
+            "q": wish.text,
+            "stage": "" if wish.tab is Tab.OPEN else wish.tab.value,
+            "page": str(wish.page) if wish.page > 1 else "",
+        }
+        query = urlencode({name: value for name, value in parts.items() if value})
+        return f"/sales?{query}" if query else "/sales"
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """One page of leads, with the counts of all tabs."""
+
+    rows: Sequence[Lead]
+    counts: dict[Tab, int]
+    paging: Paging
+
+
+@dataclass(frozen=True)
+class Step:
+    """How a lead's next step stands: `mark` and `icon` are those of a clock's face."""
+
+    mark: str
+    icon: str
+    words: str
+
+
+def inbox(scope: Leads, wish: LeadWish, *, size: int) -> Inbox:
+    """Return the page that was asked for, `size` leads at most; two statements, whatever the number of rows.
+
+    Open leads come by the day of their next step, those without one after them; closed ones the latest first.
+    """
+    found = and_(scope.condition, *_matching(wish.text))
+    per_stage = select(Lead.stage, func.count()).where(found).group_by(Lead.stage)
+    by_stage = {row[0]: row[1] for row in scope.session.execute(per_stage)}
+    counts = {tab: sum(by_stage.get(stage, 0) for stage in tab.stages) for tab in Tab}
+    total = counts[wish.tab]
+    page = min(wish.page, max(1, -(-total // size)))
+    due_first = (Lead.next_on.is_(None), Lead.next_on, Lead.created_at, Lead.id)
+    order = due_first if wish.tab.stages[0] in OPEN else (Lead.closed_at.desc(), Lead.id.desc())
+    query = select(Lead).where(found, Lead.stage.in_(wish.tab.stages)).order_by(*order)
+    rows = scope.session.scalars(query.offset((page - 1) * size).limit(size)).all()
+    return Inbox(rows, counts, Paging(page, size, len(rows), total, lambda n: wish.href(page=n)))
+
+
+def step_of(lead: Lead, today: date) -> Step:
+    """Return how the next step stands; `today` is the reader's."""
+    if lead.next_on is None:
+        return Step("none", "minus", "No next step")
+    if lead.next_on < today:
+        late = (today - lead.next_on).days
+        return Step("over", "triangle-alert", f"Late by {late} day{'' if late == 1 else 's'}")
+    if lead.next_on == today:
+        return Step("soon", "clock-alert", "Today")
+    return Step("ok", "calendar", day(lead.next_on, today))
+
+
+def _matching(text: str) -> list[ColumnElement[bool]]:
+    words = searchable(text).split()[:WORDS_MOST]
+    return [Lead.search_text.contains(word, autoescape=True) for word in words]

@@ -1,0 +1,234 @@
+"""What sales does with a lead, and its timeline. Source: product rule 10."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+
+from models.base import Refused, session_of
+from models.catalogue import PlanName, Severity
+from models.events import Event, EventKind, record
+from models.leads import CLOSED, OPEN, Lead, LeadNote, Stage, keep_note, note_lead, open_lead_of
+from models.organizations import Organization
+from models.people import Person
+from models.permissions import Role
+from models.prose import cleaned
+from models.tickets import ACTIVE, Ticket
+from models.wording import day, zone
+
+ENTRIES = 200
+STEP_MOST = 200
+_OVER = "This lead is closed. Reopen it first."
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What makes an organization Premium: first and last day, the price as agreed, and who looks after it."""
+
+    start: date
+    end: date
+    note: str
+    manager: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a lead's timeline; `html` is a text that belongs to it, already safe."""
+
+    id: int
+    at: datetime
+    who: str
+    words: str
+    html: str
+
+
+def take(lead: Lead, actor: Person, *, now: datetime) -> None:
+    """Make the person of sales the owner. Raises Refused when somebody else was quicker."""
+    if lead.owner_id == actor.id:
+        return
+    if lead.owner is not None:
+        raise Refused(f"{lead.owner.name} was quicker and has this lead. Give it to yourself if you should have it.")
+    assign(lead, actor, actor, now=now)
+
+
+def assign(lead: Lead, actor: Person, owner: Person | None, *, now: datetime) -> None:
+    """Give the lead to somebody of sales, or to nobody. Raises Refused for anybody else, and on a closed lead."""
+    _check_open(lead, "owner")
+    if owner is not None and (owner.staff_role is not Role.SALES or not owner.active):
+        raise Refused("Choose one of the people of sales.", "owner")
+    if lead.owner_id != (owner.id if owner else None):
+        lead.owner = owner
+        taken = owner is not None and owner.id == actor.id
+        _work(lead, actor, EventKind.LEAD_OWNER, now=now, after=owner.name if owner else "", taken=taken)
+
+
+def set_stage(lead: Lead, actor: Person, stage: Stage, *, now: datetime) -> None:
+    """Move an open lead to another stage; Lost and Spam close it. Raises Refused for Won, which needs a contract."""
+    _check_open(lead, "stage")
+    if stage is Stage.WON:
+        raise Refused("To mark the lead as won, say what the contract is.", "stage")
+    if stage is not lead.stage:
+        _move(lead, actor, stage, now=now)
+
+
+def reopen(lead: Lead, actor: Person, *, now: datetime) -> None:
+    """Open a lost lead again as Contacted, and one that was no spam as New.
+
+    Raises Refused when it is open or won, and while the organization has another open lead.
+    """
+    if lead.is_open:
+        raise Refused("This lead is open.")
+    if lead.stage is Stage.WON:
+        raise Refused("This lead is won, and its contract stands.")
+    other = open_lead_of(lead.organization)
+    if other is not None:
+        raise Refused(f"{lead.organization.name} has another open lead: {other.key}. Work on that one.")
+    _move(lead, actor, Stage.CONTACTED if lead.stage is Stage.LOST else Stage.NEW, now=now)
+
+
+def win(lead: Lead, actor: Person, contract: Contract, *, now: datetime) -> None:
+    """Close the lead as won: from now the contract sets its organization's plan.
+
+    Raises Refused naming the field that is wrong: every part is needed, the contract must hold today (by the calendar
+    of the one who acts), and end after it starts.
+    """
+    _check_open(lead, "")
+    today = now.astimezone(zone(actor.time_zone)).date()
+    manager, note = cleaned(contract.manager).strip(), cleaned(contract.note).strip()
+    if contract.start > today:
+        raise Refused("Premium begins at once: choose today or an earlier day, or come back on the first day.", "start")
+    if contract.end <= contract.start:
+        raise Refused("Choose an end that is after the start.", "end")
+    if contract.end < today:
+        raise Refused("This contract has ended already. Choose an end that is still to come.", "end")
+    if not note:
+        raise Refused("Say what was agreed about the price, for example “$4,200 a month, yearly in advance”.", "note")
+    if not manager:
+        raise Refused("Name the Technical Account Manager.", "manager")
+    agreed = Contract(contract.start, contract.end, note, manager)
+    _activate(lead.organization, actor, agreed, now=now)
+    _move(lead, actor, Stage.WON, now=now, start=agreed.start.isoformat(), end=agreed.end.isoformat(), manager=manager)
+
+
+def _activate(organization: Organization, actor: Person, contract: Contract, *, now: datetime) -> None:
+    """Let the contract set the plan; nothing renews or is charged any more."""
+    before = organization.plan
+    organization.contract_start, organization.contract_end = contract.start, contract.end
+    organization.contract_note, organization.account_manager = contract.note, contract.manager
+    organization.renews_at = None
+    if before != PlanName.PREMIUM.value:
+        organization.plan, organization.plan_since = PlanName.PREMIUM.value, now
+    record(
+        session_of(organization),
+        EventKind.CONTRACT_STARTED,
+        now=now,
+        actor_id=actor.id,
+        organization_id=organization.id,
+        before=before,
+        after=organization.plan,
+        start=contract.start.isoformat(),
+        end=contract.end.isoformat(),
+    )
+
+
+def note(lead: Lead, actor: Person, text: str, *, now: datetime) -> None:
+    """Add a note that only sales reads, on an open lead or a closed one. Raises Refused for an empty one."""
+    if not cleaned(text).strip():
+        raise Refused("Write the note first.", "body")
+    _work(lead, actor, EventKind.LEAD_NOTED, now=now, note=keep_note(lead, actor, text, now=now).id)
+
+
+def plan_next(lead: Lead, actor: Person, step: str, on: date | None, *, now: datetime) -> None:
+    """Say what is to be done next, and on which day; nothing of both takes it off.
+
+    Raises Refused when one of the two is missing, for a day before today (where the actor is), and on a closed lead.
+    """
+    _check_open(lead, "step")
+    text = cleaned(step).strip()
+    if on is not None and not text:
+        raise Refused("Say what is to be done on that day, for example “Call about the price”.", "step")
+    if text and on is None:
+        raise Refused("Choose the day of the next step.", "on")
+    if on is not None and on != lead.next_on and on < now.astimezone(zone(actor.time_zone)).date():
+        raise Refused("Choose today or a later day.", "on")
+    if (text, on) != (lead.next_step, lead.next_on):
+        lead.next_step, lead.next_on = text, on
+        _work(lead, actor, EventKind.LEAD_STEP, now=now, step=text, on=on.isoformat() if on else "")
+
+
+def grave_tickets(organization: Organization) -> int:
+    """Return how many of the organization's open requests are S1 or S2; sales learns the number alone."""
+    grave = Ticket.severity.in_((Severity.S1, Severity.S2)) & Ticket.state.in_(ACTIVE)
+    mine = select(func.count(Ticket.id)).where(Ticket.organization_id == organization.id, grave)
+    return session_of(organization).scalar(mine) or 0
+
+
+def history_of(lead: Lead, *, now: datetime) -> list[Entry]:
+    """Return what happened to the lead, oldest first (the latest two hundred things)."""
+    return _entries(lead, now=now)
+
+
+def changes_since(lead: Lead, actor: Person, seen: int, *, now: datetime) -> list[Entry]:
+    """Return what others did on the lead after the event with the id `seen`, oldest first."""
+    return _entries(lead, Event.id > seen, Event.actor_id != actor.id, now=now)
+
+
+def _entries(lead: Lead, *where: object, now: datetime) -> list[Entry]:
+    session = session_of(lead)
+    query = (
+        select(Event, Person.name)
+        .outerjoin(Person, Person.id == Event.actor_id)
+        .where(Event.lead_id == lead.id, *where)  # type: ignore[arg-type]
+        .order_by(Event.id.desc())
+        .limit(ENTRIES)
+    )
+    rows = session.execute(query).all()[::-1]
+    notes = {one.id: one.html for one in session.scalars(select(LeadNote).where(LeadNote.lead_id == lead.id))}
+    return [
+        Entry(event.id, event.at, name or "", _words(event, now), notes.get(event.data.get("note") or 0, ""))
+        for event, name in rows
+    ]
+
+
+def _words(event: Event, now: datetime) -> str:
+    data = event.data
+    match event.kind:
+        case EventKind.LEAD_STAGE:
+            words = f"changed the stage from {Stage(data['before']).label} to {Stage(data['after']).label}"
+            if "manager" in data:
+                last = day(date.fromisoformat(data["end"]), now.date())
+                words += f": Premium until {last}, Technical Account Manager {data['manager']}"
+        case EventKind.LEAD_OWNER:
+            words = f"gave this lead to {data['after']}" if data["after"] else "took the owner off"
+            words = "took this lead" if data["taken"] else words
+        case EventKind.LEAD_STEP:
+            words = "took the next step off"
+            if data["on"]:
+                words = f"planned “{data['step']}” for {day(date.fromisoformat(data['on']), now.date())}"
+        case EventKind.LEAD_UPDATED:
+            words = "sent the form again" + (". Before, it said:" if data["note"] else "")
+        case _:
+            words = event.kind.label
+    return words
+
+
+def _move(lead: Lead, actor: Person, stage: Stage, *, now: datetime, **data: str) -> None:
+    before, lead.stage = lead.stage, stage
+    if stage in CLOSED:
+        lead.closed_at, lead.open_for = now, None
+        lead.next_step, lead.next_on = "", None
+    elif before in CLOSED:
+        lead.closed_at, lead.open_for = None, lead.organization_id
+    _work(lead, actor, EventKind.LEAD_STAGE, now=now, before=before.value, after=stage.value, **data)
+
+
+def _work(lead: Lead, actor: Person, kind: EventKind, *, now: datetime, **data: object) -> None:
+    lead.worked_at = now
+    note_lead(lead, actor, kind, now=now, **data)
+
+
+def _check_open(lead: Lead, field: str) -> None:
+    if lead.stage not in OPEN:
+        raise Refused(_OVER, field)
