@@ -26,7 +26,7 @@ worker: $(VENV)/run.stamp ## run the worker alone (make run runs one as well)
 	@exec $(BIN)/flask worker
 
 test: $(VENV)/test.stamp ## run all tests, in a browser as well
-	@chromium=$$(.ci/browser) && CHROMIUM=$$chromium $(BIN)/python -m pytest -q -n 3 --dist worksteal
+	@chromium=$$(.ci/browser) && CHROMIUM=$$chromium $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: $(VENV)/test.stamp ## everything that must hold before a change is taken
 	$(BIN)/ruff check .
