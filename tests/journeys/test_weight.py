@@ -9,7 +9,7 @@ from journeys.conftest import Visit
 from journeys.portal import HTMX, Portal, Watch, sign_in
 from playwright.sync_api import Browser, Page, expect
 
-KILOBYTE = 1024
+KILOBYTE = 1000
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_the_first_visit_and_every_further_page_are_light(lonely: Portal, browse
     page = context.new_page()
     scales = Scales(page)
     first = scales.weigh(page, "/sign-in")
-    assert 40 * KILOBYTE < first < 64 * KILOBYTE
+    assert 40 * KILOBYTE < first < 64 * KILOBYTE, first
     sign_in(page, lonely.base, "owner@lumen.example")
     for path in ("/help", "/requests", "/help/technical/new", "/profile/sessions", "/help"):
         assert 500 < scales.weigh(page, path) < 6 * KILOBYTE, path
