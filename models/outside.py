@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -44,3 +46,76 @@ class FileStore(Protocol):
 
     def drop(self, name: str) -> None:
         """Forget the bytes; a name that is gone already is no error."""
+
+
+@dataclass(frozen=True)
+class CardDetails:
+    """A card as somebody typed it. It is handed to the gateway and forgotten; it never shows itself in a log."""
+
+    number: str = field(repr=False)
+    month: int = field(repr=False)
+    year: int = field(repr=False)
+    code: str = field(repr=False)
+    holder: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """All that we keep of a card: the gateway's token, the brand, the last four digits, the last month."""
+
+    token: str
+    brand: str
+    last4: str
+    month: int
+    year: int
+
+
+class Verdict(StrEnum):
+    """What the gateway says of a card to be saved, or of a charge."""
+
+    DONE = "done"
+    DECLINED = "declined"
+    # The bank wants to hear from the cardholder first, at the answer's address.
+    ASKS = "asks"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True)
+class GatewayAnswer:
+    """The gateway's word on one call; `reason` is its code for a refusal, `url` where the bank asks the cardholder."""
+
+    verdict: Verdict
+    reference: str
+    reason: str = ""
+    url: str = ""
+    card: CardFacts | None = None
+
+
+class Unanswered(Exception):  # noqa: N818
+    """The gateway gave no answer: the call may have been carried out, or not. The same key asks again."""
+
+
+class Payments(Protocol):
+    """Saves cards and charges amounts. The subscription is ours: a gateway knows no plan and no period.
+
+    Each call carries a key of our own: the same key again gives the first call's result, and is never a second charge.
+    All of them raise Unanswered.
+    """
+
+    def save_card(self, payer: str, details: CardDetails, *, key: str, back: str) -> GatewayAnswer:
+        """Save the card for later charges; `payer` names who pays, `back` the page to return to from the bank."""
+
+    def charge(self, payer: str, card: str, cents: int, *, key: str, back: str, present: bool) -> GatewayAnswer:
+        """Charge US cents to the card with that token; `present` tells whether the cardholder can be asked now."""
+
+    def look(self, key: str) -> GatewayAnswer | None:
+        """Return what has become of the call with that key; None when it never arrived."""
+
+    def cancel(self, key: str) -> GatewayAnswer:
+        """End a call on which the bank waits for the cardholder; the answer tells if it was too late for that."""
+
+    def refund(self, charge: str, cents: int, *, key: str) -> GatewayAnswer:
+        """Give back US cents of the charge with the key `charge`."""
+
+    def forget(self, card: str) -> None:
+        """Delete the saved card; one that is gone already is no error."""

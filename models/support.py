@@ -1,4 +1,4 @@
-"""What the Support page says about an organization: its plan, its targets, and how its requests stand."""
+"""What the Support page says about an organization: its plan, the others beside it, and how its requests stand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,41 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from models.base import session_of
+from models.base import Labelled, session_of
 from models.calendars import Hours, hours_for
-from models.catalogue import DoorName, Plan, PlanName, Severity, Target, catalogue
+from models.cards import Card, default_card
+from models.catalogue import Catalogue, DoorName, Plan, PlanName, Severity, Target, catalogue
 from models.leads import Lead, latest_lead_of
+from models.money import dollars
 from models.organizations import Organization, managers_of, role_in
+from models.payments import Payment, open_payment_of
 from models.people import Person
-from models.permissions import Role
+from models.permissions import Permission, Role, allowed
+from models.subscriptions import Subscription, subscription_of
 from models.tickets import ACTIVE, Ticket, Tickets, TicketState
+
+
+class Way(Labelled):
+    """What can be done about a plan from where the organization is; the label is the button's."""
+
+    CURRENT = "current", "Current plan"
+    UPGRADE = "upgrade", "Upgrade"
+    DOWNGRADE = "downgrade", "Downgrade"
+    CONTACT = "contact", "Contact Sales"
+    CONTRACT = "contract", "Managed by contract"
+
+
+@dataclass(frozen=True)
+class Pane:
+    """One plan beside the others: `price` large, `terms` small below it; `gains` beyond the plan before it."""
+
+    plan: Plan
+    way: Way
+    price: str
+    terms: str
+    targets: Sequence[tuple[Severity, Target | None]]
+    before: str
+    gains: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -23,7 +50,7 @@ class Overview:
     """The facts of the Support page."""
 
     plan: Plan
-    targets: Sequence[tuple[Severity, Target | None]]
+    panes: Sequence[Pane]
     hours: Hours
     open_requests: int
     waiting: int
@@ -33,6 +60,9 @@ class Overview:
     technical: bool
     needs: PlanName
     enquiry: Lead | None
+    subscription: Subscription | None
+    card: Card | None
+    payment: Payment | None
 
 
 def overview(actor: Person, scope: Tickets, organization: Organization, *, now: datetime) -> Overview:
@@ -43,16 +73,61 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
     by_state = {row[0]: (row[1], row[2]) for row in scope.session.execute(figures)}
     dues = [due for _, due in by_state.values() if due is not None and due >= now]
     door = DoorName.TECHNICAL
+    subscription = subscription_of(organization)
+    live = subscription is not None and subscription.is_live
     return Overview(
         plan=terms.plan(name),
-        targets=[(severity, terms.target(name, door, severity)) for severity in Severity],
+        panes=[_pane(terms, plan, name) for plan in PlanName],
         hours=hours_for(scope.session, organization.calendar_id),
         open_requests=sum(number for number, _ in by_state.values()),
         waiting=by_state.get(TicketState.WAITING, (0, None))[0],
         next_due=min(dues, default=None),
-        may_change=role_in(actor, organization) in {Role.OWNER, Role.BILLING_ADMIN},
+        may_change=allowed((role_in(actor, organization) or Role.NOBODY,), Permission.BILLING),
         managers=session_of(organization).scalars(managers_of(organization)).all(),
         technical=terms.opens(name, door),
         needs=terms.cheapest_plan_opening(door),
         enquiry=latest_lead_of(organization),
+        subscription=subscription,
+        card=default_card(organization) if live else None,
+        payment=open_payment_of(organization),
     )
+
+
+def _pane(terms: Catalogue, name: PlanName, present: PlanName) -> Pane:
+    plan, door = terms.plan(name), DoorName.TECHNICAL
+    lower = list(PlanName)[name.rank - 1] if name.rank else None
+    gains = [one.name for one in terms.services if name in one.plans and (lower is None or lower not in one.plans)]
+    return Pane(
+        plan=plan,
+        way=_way(plan, terms.plan(present)),
+        price=_price(plan),
+        terms=_terms(plan),
+        targets=[(severity, terms.target(name, door, severity)) for severity in Severity],
+        before=lower.label if lower else "",
+        gains=gains,
+    )
+
+
+def _way(plan: Plan, present: Plan) -> Way:
+    if plan.key is present.key:
+        return Way.CURRENT
+    if present.by_contract:
+        return Way.CONTRACT
+    if plan.by_contract:
+        return Way.CONTACT
+    return Way.UPGRADE if plan.key.rank > present.key.rank else Way.DOWNGRADE
+
+
+def _price(plan: Plan) -> str:
+    if plan.floor_cents is None:
+        return "Custom"
+    return dollars(plan.floor_cents).removesuffix(".00") if plan.floor_cents else "Free"
+
+
+def _terms(plan: Plan) -> str:
+    if plan.floor_cents is None:
+        return "by contract"
+    if not plan.floor_cents:
+        return ""
+    more = f"per month, or {plan.percent} % of cloud charges if that is more"
+    return f"{more}; first month free" if plan.first_month_free else more

@@ -1,0 +1,91 @@
+"""Buying: each verb writes an intent down, in one transaction, before anybody calls the gateway.
+
+models/collecting.py makes the calls, models/outcomes.py does what their answers bring.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from models.base import Refused
+from models.cards import Card, card_of, check_room, default_card
+from models.catalogue import PlanName
+from models.organizations import Organization
+from models.payments import Payment, PaymentKind, begin
+from models.people import Person
+from models.quotes import quote_renewal, quote_upgrade, quote_usage
+from models.subscriptions import (
+    Standing,
+    subscription_of,
+)
+
+# A price is held for so long after it was shown.
+QUOTE_HOLDS = timedelta(minutes=30)
+
+
+def begin_upgrade(
+    organization: Organization,
+    actor: Person,
+    plan: PlanName,
+    *,
+    quoted_at: datetime,
+    card: Card | None,
+    now: datetime,
+) -> Payment:
+    """Write down the intent to buy the plan at the price of `quoted_at`, with that card or with one to be saved.
+
+    Raises Refused for a plan that cannot be bought, a price shown too long ago, or a card that is over; Busy while
+    another payment of the organization is under way.
+    """
+    if not now - QUOTE_HOLDS <= quoted_at <= now:
+        raise Refused(
+            "The price was worked out anew, since this page was open for long. Check it, and confirm once more."
+        )
+    quote = quote_upgrade(organization, plan, at=quoted_at)
+    if card is None:
+        check_room(organization)
+    elif card.is_over(now.date()):
+        raise Refused(f"{card.words} has expired. Add another card.")
+    return begin(
+        organization,
+        PaymentKind.UPGRADE,
+        quote=quote.as_facts(),
+        cents=quote.total,
+        plan=plan,
+        card=card,
+        actor_id=actor.id,
+        now=now,
+    )
+
+
+def begin_saving(organization: Organization, actor: Person, *, replaces: int | None, now: datetime) -> Payment:
+    """Write down the intent to save a card, in the place of another one if `replaces` names it.
+
+    Raises NotFound for a card that is not the organization's, Refused when it has the most that there may be.
+    """
+    old = card_of(organization, replaces) if replaces is not None else None
+    if old is None:
+        check_room(organization)
+    return begin(
+        organization, PaymentKind.CARD, quote={}, cents=0, replaces=old, actor_id=actor.id, now=now, alone=False
+    )
+
+
+def begin_arrears(organization: Organization, actor: Person, *, now: datetime) -> Payment:
+    """Write down the intent to pay what could not be charged, with the default card.
+
+    Raises Refused when nothing is owed, or there is no card; Busy as `begin_upgrade` does.
+    """
+    subscription, card = subscription_of(organization), default_card(organization)
+    owes = subscription is not None and (subscription.standing is Standing.PAST_DUE or subscription.owed_since)
+    if subscription is None or not owes:
+        raise Refused("Nothing is owed: there is nothing to pay.")
+    if card is None or card.is_over(now.date()):
+        raise Refused("Add a card first.")
+    renewal = subscription.standing is Standing.PAST_DUE
+    quote = quote_renewal(subscription) if renewal else quote_usage(organization, at=now)
+    kind = PaymentKind.RENEWAL if renewal else PaymentKind.USAGE
+    facts = quote.as_facts()
+    return begin(
+        organization, kind, quote=facts, cents=quote.total, plan=quote.plan, card=card, actor_id=actor.id, now=now
+    )

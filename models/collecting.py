@@ -1,0 +1,194 @@
+"""Talking with the gateway: one call at a time, outside of transactions, every answer written down in one of its own.
+
+Like the outbox, this is its own caller: web pages, the worker and the demo give it a way to open sessions. It may die
+anywhere: the row says how far it came, the key makes the same call again, and the gateway does nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.cards import Card
+from models.outcomes import let_bank_ask, put_off, refuse, take_card, take_payment, take_refund
+from models.outside import CardDetails, Clock, GatewayAnswer, Payments, Unanswered, Verdict
+from models.payments import ANSWER_WITHIN, Payment, PaymentKind, PaymentState, due_payments, find
+
+log = logging.getLogger(__name__)
+
+Sessions = Callable[[], AbstractContextManager[Session]]
+
+CARD, CHARGE, REFUND = "card", "charge", "refund"
+# Save, charge, settle: no payment needs more calls than this in a row.
+_CALLS_MOST = 5
+
+
+@dataclass(frozen=True)
+class _Call:
+    """The next call that a payment needs: which of its three, and how to make it."""
+
+    name: str
+    make: Callable[[Payments], GatewayAnswer | None]
+
+
+def save_card(sessions: Sessions, gateway: Payments, key: str, details: CardDetails, clock: Clock) -> PaymentState:
+    """Hand a card that somebody typed to the gateway for the payment `key`, then go on with it; return its state.
+
+    The details are in no row and in no log: when no answer comes, the gateway is asked later what it has kept.
+    """
+    with sessions() as session:
+        payment = find(session, key)
+        payer, back, fresh = payment.organization.slug, payment.back, payment.is_open and payment.card_id is None
+    if fresh:
+        try:
+            answer = gateway.save_card(payer, details, key=f"{key}:{CARD}", back=back)
+        except Unanswered:
+            return _wait(sessions, key, clock.now())
+        _take(sessions, key, CARD, answer, clock.now())
+    return advance(sessions, gateway, key, clock)
+
+
+def advance(sessions: Sessions, gateway: Payments, key: str, clock: Clock) -> PaymentState:
+    """Do what the payment needs next until it is settled, or somebody else has to act; return its state."""
+    for _ in range(_CALLS_MOST):
+        with sessions() as session:
+            payment = find(session, key)
+            state, call = payment.state, _next(payment, clock.now())
+        if call is None:
+            return state
+        try:
+            answer = call.make(gateway)
+        except Unanswered:
+            return _wait(sessions, key, clock.now())
+        _take(sessions, key, call.name, answer, clock.now())
+        if answer is not None and answer.verdict is Verdict.ASKS:
+            return PaymentState.ASKING
+    return _state(sessions, key)
+
+
+def abandon(sessions: Sessions, gateway: Payments, key: str, clock: Clock) -> PaymentState:
+    """End a payment that waits for the bank; return its state, which is Paid when the bank was quicker.
+
+    One that never got as far as a charge ends at once; one whose charge has no answer yet goes on.
+    """
+    with sessions() as session:
+        payment = find(session, key)
+        state, asks, untouched = payment.state, payment.asks, payment.card_id is None and not payment.asks
+    if state is PaymentState.ASKING and asks:
+        try:
+            answer = gateway.cancel(f"{key}:{asks}")
+        except Unanswered:
+            return _wait(sessions, key, clock.now())
+        _take(sessions, key, asks, answer, clock.now())
+    elif state is PaymentState.PENDING and untouched:
+        _take(sessions, key, CARD, GatewayAnswer(Verdict.CANCELED, ""), clock.now())
+    return _state(sessions, key)
+
+
+def advance_due(sessions: Sessions, gateway: Payments, clock: Clock) -> int:
+    """Ask about each open payment whose time has come; return how many there were. The worker does so each minute."""
+    with sessions() as session:
+        keys = due_payments(session, clock.now())
+    for key in keys:
+        advance(sessions, gateway, key, clock)
+    return len(keys)
+
+
+def forget_removed(sessions: Sessions, gateway: Payments, clock: Clock, most: int = 20) -> int:
+    """Have the gateway delete cards that were removed here; return how many it did."""
+    gone = (Card.removed_at.is_not(None)) & (Card.forgotten_at.is_(None))
+    with sessions() as session:
+        cards = session.execute(select(Card.id, Card.token).where(gone).order_by(Card.id).limit(most)).all()
+    done = 0
+    for card_id, token in cards:
+        try:
+            gateway.forget(token)
+        except Unanswered:
+            continue
+        with sessions() as session:
+            session.get_one(Card, card_id).forgotten_at = clock.now()
+            session.commit()
+        done += 1
+    return done
+
+
+def _next(payment: Payment, now: datetime) -> _Call | None:
+    key = payment.public_id
+    if payment.state is PaymentState.ASKING:
+        asked = f"{key}:{payment.asks}"
+        over = now >= payment.created_at + ANSWER_WITHIN
+        return _Call(payment.asks, lambda gateway: gateway.cancel(asked) if over else gateway.look(asked))
+    if payment.state is not PaymentState.PENDING:
+        return None
+    if payment.kind is PaymentKind.REFUND:
+        charged, cents = str(payment.quote["charge"]), payment.cents
+        return _Call(REFUND, lambda gateway: gateway.refund(charged, cents, key=f"{key}:{REFUND}"))
+    if payment.card is None and payment.kind in {PaymentKind.CARD, PaymentKind.UPGRADE}:
+        return _Call(CARD, lambda gateway: gateway.look(f"{key}:{CARD}"))
+    return _Call(CHARGE, _charging(payment, now))
+
+
+def _charging(payment: Payment, now: datetime) -> Callable[[Payments], GatewayAnswer]:
+    """Return how to charge the payment; what needs no gateway is answered here."""
+    card, cents, key = payment.card, payment.cents, f"{payment.public_id}:{CHARGE}"
+    payer, back, present = payment.organization.slug, payment.back, payment.actor_id is not None
+    known = None
+    if cents == 0:
+        known = GatewayAnswer(Verdict.DONE, "")
+    elif card is None or card.is_over(now.date()):
+        known = GatewayAnswer(Verdict.DECLINED, "", "no_card" if card is None else "expired_card")
+    token = card.token if card is not None else ""
+    return lambda gateway: known or gateway.charge(payer, token, cents, key=key, back=back, present=present)
+
+
+def _take(sessions: Sessions, key: str, call: str, answer: GatewayAnswer | None, now: datetime) -> None:
+    """Write down the answer to one call, in one transaction."""
+    with sessions() as session:
+        payment = find(session, key)
+        take(payment, call, answer, now=now)
+        session.commit()
+
+
+def take(payment: Payment, call: str, answer: GatewayAnswer | None, *, now: datetime) -> None:
+    """Do what the answer to a payment's call brings; without any call that arrived, nothing was charged."""
+    if answer is None or answer.verdict is Verdict.CANCELED:
+        late = payment.state is PaymentState.ASKING and now >= payment.created_at + ANSWER_WITHIN
+        refuse(payment, PaymentState.EXPIRED if late else PaymentState.ABANDONED, "", now=now)
+    elif answer.verdict is Verdict.DECLINED:
+        refuse(payment, PaymentState.DECLINED, answer.reason, now=now)
+    elif answer.verdict is Verdict.ASKS:
+        let_bank_ask(payment, call, answer.url)
+    elif call == CARD:
+        if answer.card is not None:
+            take_card(payment, answer.card, now=now)
+    elif call == REFUND:
+        take_refund(payment, now=now)
+    else:
+        take_payment(payment, now=now)
+
+
+def next_call(payment: Payment, *, now: datetime) -> tuple[str, Callable[[Payments], GatewayAnswer | None]] | None:
+    """Return the payment's next call for whoever drives it in a transaction of their own: the demo world."""
+    call = _next(payment, now)
+    return None if call is None else (call.name, call.make)
+
+
+def _wait(sessions: Sessions, key: str, now: datetime) -> PaymentState:
+    with sessions() as session:
+        payment = find(session, key)
+        if payment.is_open:
+            put_off(payment, now=now)
+            log.warning("The gateway gave no answer about payment %s; it is asked again.", key)
+        session.commit()
+        return payment.state
+
+
+def _state(sessions: Sessions, key: str) -> PaymentState:
+    with sessions() as session:
+        return find(session, key).state

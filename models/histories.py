@@ -1,0 +1,80 @@
+"""The history of an organization's plan and payments, from the events: what was changed, when, by whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+
+from models.base import session_of
+from models.catalogue import PlanName
+from models.events import Event, EventKind
+from models.money import dollars
+from models.organizations import Organization
+from models.paging import COUNTED_TO, Paging, within
+from models.people import Person
+from models.wording import day
+
+KINDS = (
+    EventKind.PLAN_UPGRADED, EventKind.PLAN_RENEWED, EventKind.PLAN_PENDING, EventKind.PLAN_KEPT,
+    EventKind.PLAN_DOWNGRADED, EventKind.PLAN_LAPSED, EventKind.CONTRACT_STARTED, EventKind.CONTRACT_ENDED,
+    EventKind.PAYMENT_FAILED, EventKind.USAGE_PAID, EventKind.REFUNDED,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line: when, who ("" for the portal itself), what; `invoice` is the number of the paper, if there is one."""
+
+    at: datetime
+    who: str
+    words: str
+    invoice: str
+
+
+def history_of(organization: Organization, page: int, size: int) -> tuple[list[Change], Paging]:
+    """Return one page of the plan's history, the newest first (two statements)."""
+    session = session_of(organization)
+    mine = (Event.organization_id == organization.id) & Event.kind.in_(KINDS)
+    some = select(Event.id).where(mine).limit(COUNTED_TO + 1).subquery()
+    total = session.scalar(select(func.count()).select_from(some)) or 0
+    page = within(page, total, size)
+    query = select(Event, Person.name).outerjoin(Person, Person.id == Event.actor_id).where(mine)
+    rows = session.execute(query.order_by(Event.at.desc(), Event.id.desc()).offset((page - 1) * size).limit(size)).all()
+    path = f"/console/{organization.slug}/history"
+    changes = [
+        Change(event.at, name or "", _words(event), str(event.data.get("invoice") or "")) for event, name in rows
+    ]
+    return changes, Paging(page, size, len(rows), total, lambda n: f"{path}?page={n}" if n > 1 else path)
+
+
+def _words(event: Event) -> str:
+    data = event.data
+    before, after = (PlanName(data[name]).label if data.get(name) else "" for name in ("before", "after"))
+    match event.kind:
+        case EventKind.PLAN_UPGRADED:
+            words = f"Upgraded from {before} to {after}" + (f", paid with {data['card']}" if data.get("card") else "")
+        case EventKind.PLAN_RENEWED:
+            words = f"{after} renewed" + (f" with {data['card']}" if data.get("card") else "")
+        case EventKind.PLAN_PENDING:
+            words = f"Downgrade from {before} to {after} scheduled for {_day(data['on'][:10], event)}"
+        case EventKind.PLAN_KEPT:
+            words = f"{before} kept: the downgrade to {after} was taken back"
+        case EventKind.PLAN_DOWNGRADED:
+            words = f"Changed from {before} to {after}"
+        case EventKind.PLAN_LAPSED:
+            words = f"{before} ended unpaid; {after} began"
+        case EventKind.CONTRACT_STARTED:
+            words = f"Premium by contract, from {_day(data['start'], event)} until {_day(data['end'], event)}"
+        case EventKind.CONTRACT_ENDED:
+            words = f"The contract ended; {after} began"
+        case EventKind.PAYMENT_FAILED:
+            words = f"A payment of {dollars(data.get('cents') or 0)} failed"
+        case _:
+            words = "Usage paid" if event.kind is EventKind.USAGE_PAID else "Money given back"
+    return words
+
+
+def _day(written: str, event: Event) -> str:
+    return day(date.fromisoformat(written), event.at.date())

@@ -1,0 +1,320 @@
+"""What an answer of the gateway brings: the card, the plan, the invoice, the mail; or that nothing was charged.
+
+Nothing changes unless the charge succeeded (product rule 9.2), and what an answer changes is changed once, however
+often the answer comes. Each verb is one transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import select, update
+
+from models.base import NotFound, session_of
+from models.cards import Card, add_card, make_default, remove_card
+from models.catalogue import PlanName
+from models.charges import CloudCharge
+from models.events import EventKind, record
+from models.invoices import Invoice, InvoiceKind, write_invoice
+from models.money import next_month
+from models.organizations import Organization
+from models.outbox import Letter
+from models.outside import CardFacts
+from models.payments import ANSWER_WITHIN, LOOK_GAPS, Payment, PaymentKind, PaymentState
+from models.people import Person
+from models.quotes import Quote
+from models.subscriptions import (
+    GRACE,
+    Standing,
+    Subscription,
+    Term,
+    close_term,
+    end,
+    live_subscription,
+    open_term,
+    set_plan,
+    subscription_of,
+    tell_managers,
+)
+
+
+def put_off(payment: Payment, *, now: datetime) -> None:
+    """Ask again later, since no answer came; whatever was charged is found by its key then."""
+    payment.attempts += 1
+    payment.next_at = now + LOOK_GAPS[min(payment.attempts, len(LOOK_GAPS)) - 1]
+
+
+def let_bank_ask(payment: Payment, call: str, url: str) -> None:
+    """Wait for the cardholder, whom the bank asks at `url` about one of the payment's calls."""
+    if payment.is_open:
+        payment.state, payment.asks, payment.url = PaymentState.ASKING, call, url[:500]
+        payment.next_at = payment.created_at + ANSWER_WITHIN
+
+
+def take_card(payment: Payment, facts: CardFacts, *, now: datetime) -> None:
+    """Keep the card that the gateway has saved; with it a payment goes on to its charge."""
+    if not payment.is_open or payment.card_id is not None:
+        return
+    assert payment.actor_id is not None, "only people save cards"
+    organization = payment.organization
+    replaced = session_of(payment).get(Card, payment.replaces_id) if payment.replaces_id else None
+    first = replaced is not None and replaced.default_for is not None
+    payment.card = add_card(organization, payment.actor_id, facts, default=first, now=now)
+    payment.state, payment.asks, payment.url = PaymentState.PENDING, "", ""
+    if payment.kind is PaymentKind.CARD:
+        if replaced is not None and replaced.removed_at is None:
+            remove_card(organization, _actor(payment), replaced, renews=False, now=now)
+        payment.close(PaymentState.PAID, now=now)
+
+
+def refuse(payment: Payment, state: PaymentState, reason: str, *, now: datetime) -> None:
+    """Write down that nothing was charged: declined by the bank, ended by the customer, or not confirmed in time."""
+    if not payment.is_open:
+        return
+    payment.close(state, now=now, reason=reason if state is PaymentState.DECLINED else "")
+    kind = EventKind.PAYMENT_FAILED if state is PaymentState.DECLINED else EventKind.PAYMENT_ENDED
+    record(
+        session_of(payment),
+        kind,
+        now=now,
+        actor_id=payment.actor_id,
+        organization_id=payment.organization_id,
+        payment=payment.kind.value,
+        state=state.value,
+        reason=reason,
+        cents=payment.cents,
+    )
+    if payment.kind is PaymentKind.UPGRADE:
+        _let_card_go(payment, now=now)
+    elif payment.kind is PaymentKind.RENEWAL:
+        _renewal_failed(payment, now=now)
+    elif payment.kind is PaymentKind.USAGE and payment.actor_id is None:
+        _usage_failed(payment, now=now)
+
+
+def take_payment(payment: Payment, *, now: datetime) -> Invoice | None:
+    """Give what was paid for, once: the plan, the invoice, the mail. None when it was given before."""
+    if not payment.is_open:
+        return None
+    payment.close(PaymentState.PAID, now=now)
+    quote = Quote.from_facts(payment.quote)
+    organization = payment.organization
+    invoice = None
+    if quote.lines:
+        invoice = _write(payment, InvoiceKind.INVOICE, quote, now=now)
+        tell_managers(
+            organization, Letter.PAYMENT_RECEIPT, now=now, also=_actor_or_none(payment), invoice=invoice.number
+        )
+    _settle(payment, quote, now=now)
+    number = invoice.number if invoice else ""
+    if payment.kind is PaymentKind.UPGRADE:
+        _upgrade(payment, quote, number, now=now)
+    elif payment.kind is PaymentKind.RENEWAL:
+        _renew(payment, quote, number, now=now)
+    elif payment.kind is PaymentKind.USAGE:
+        _usage_paid(payment, number, now=now)
+    return invoice
+
+
+def take_refund(payment: Payment, *, now: datetime) -> Invoice | None:
+    """Write the credit note of money that went back, once."""
+    if not payment.is_open:
+        return None
+    payment.close(PaymentState.PAID, now=now)
+    quote = Quote.from_facts(payment.quote)
+    note = _write(payment, InvoiceKind.CREDIT_NOTE, quote, now=now)
+    session = session_of(payment)
+    record(session, EventKind.REFUNDED, now=now, organization_id=payment.organization_id, invoice=note.number)
+    tell_managers(payment.organization, Letter.PAYMENT_RECEIPT, now=now, invoice=note.number)
+    return note
+
+
+def _upgrade(payment: Payment, quote: Quote, number: str, *, now: datetime) -> None:
+    organization, plan = payment.organization, payment.plan
+    assert plan is not None
+    running = live_subscription(organization)
+    if running is None:
+        # A whole period begins when it is paid: nobody pays for the minutes in which their bank asked them.
+        running = _subscription(organization, plan)
+        running.period_start, running.period_end, running.anchor = now, next_month(now, now.day), now.day
+    else:
+        close_term(running, now=now)
+    running.plan, running.standing, running.floor_cents = plan, Standing.ACTIVE, quote.floor_cents
+    running.pending_plan = running.last_day_at = running.owed_since = None
+    session_of(payment).flush()
+    open_term(
+        running,
+        catalogue=quote.catalogue,
+        percent=quote.percent,
+        starts_at=now,
+        payment_id=payment.id,
+        free=quote.free,
+        now=now,
+    )
+    if payment.card is not None and payment.card.removed_at is None:
+        # The card that buys a plan renews it: the page says so.
+        make_default(organization, _actor(payment), payment.card, now=now)
+    set_plan(organization, plan, EventKind.PLAN_UPGRADED, now=now, actor_id=payment.actor_id, **_facts(payment, number))
+
+
+def _renew(payment: Payment, quote: Quote, number: str, *, now: datetime) -> None:
+    """Begin the next period; a pending plan holds from its start."""
+    organization, subscription = payment.organization, live_subscription(payment.organization)
+    if subscription is None:
+        # The plan was given up before: only usage was paid.
+        return
+    if quote.plan is None:
+        _to_basic(subscription, EventKind.PLAN_DOWNGRADED, now=now)
+        return
+    before = PlanName(organization.plan)
+    subscription.plan, subscription.standing = quote.plan, Standing.ACTIVE
+    subscription.period_start, subscription.period_end = quote.period_start, quote.period_end
+    subscription.floor_cents = quote.floor_cents
+    subscription.pending_plan = subscription.last_day_at = None
+    session_of(payment).flush()
+    open_term(
+        subscription,
+        catalogue=quote.catalogue,
+        percent=quote.percent,
+        starts_at=quote.period_start,
+        payment_id=payment.id,
+        free=quote.free,
+        now=now,
+    )
+    kind = EventKind.PLAN_RENEWED if quote.plan is before else EventKind.PLAN_DOWNGRADED
+    set_plan(organization, quote.plan, kind, now=now, actor_id=payment.actor_id, **_facts(payment, number))
+    if quote.plan is not before:
+        tell_managers(
+            organization, Letter.PLAN_CHANGED, now=now, before=before.value, after=quote.plan.value, why="downgrade"
+        )
+
+
+def _renewal_failed(payment: Payment, *, now: datetime) -> None:
+    """Keep the plan for the days of grace, and say until when; a pending plan begins all the same."""
+    subscription = live_subscription(payment.organization)
+    if subscription is None:
+        return
+    if payment.plan is None:
+        # The plan ends as was asked; its usage stays owed.
+        subscription.owed_since = now
+        _to_basic(subscription, EventKind.PLAN_DOWNGRADED, now=now)
+        return
+    if subscription.standing is Standing.PAST_DUE:
+        return
+    organization, before = payment.organization, PlanName(payment.organization.plan)
+    subscription.standing, subscription.last_day_at = Standing.PAST_DUE, subscription.period_end + GRACE
+    if payment.plan is not before:
+        subscription.plan, subscription.pending_plan = payment.plan, None
+        set_plan(organization, payment.plan, EventKind.PLAN_DOWNGRADED, now=now)
+    tell_managers(
+        organization,
+        Letter.PAYMENT_FAILED,
+        now=now,
+        reason=payment.reason,
+        cents=payment.cents,
+        plan=payment.plan.value,
+        last_day=subscription.last_day_at.isoformat(),
+    )
+
+
+def _let_card_go(payment: Payment, *, now: datetime) -> None:
+    """Take a card off again that was typed for this payment: one that did not pay is not kept for the next one."""
+    card = payment.card
+    if card is not None and card.added_at >= payment.created_at and card.removed_at is None:
+        remove_card(payment.organization, _actor(payment), card, renews=False, now=now)
+
+
+def _usage_failed(payment: Payment, *, now: datetime) -> None:
+    subscription = subscription_of(payment.organization)
+    if subscription is not None:
+        subscription.owed_since = now
+    reason, cents = payment.reason, payment.cents
+    tell_managers(
+        payment.organization, Letter.PAYMENT_FAILED, now=now, reason=reason, cents=cents, plan="", last_day=""
+    )
+
+
+def _usage_paid(payment: Payment, number: str, *, now: datetime) -> None:
+    subscription = subscription_of(payment.organization)
+    if subscription is not None:
+        subscription.owed_since = None
+    record(
+        session_of(payment),
+        EventKind.USAGE_PAID,
+        now=now,
+        actor_id=payment.actor_id,
+        organization_id=payment.organization_id,
+        invoice=number,
+        cents=payment.cents,
+    )
+
+
+def _to_basic(subscription: Subscription, kind: EventKind, *, now: datetime) -> None:
+    """End the paid plan; the organization goes on with Basic."""
+    organization, before = subscription.organization, subscription.organization.plan
+    end(subscription, now=now)
+    set_plan(organization, PlanName.BASIC, kind, now=now)
+    why = "lapse" if kind is EventKind.PLAN_LAPSED else "downgrade"
+    tell_managers(organization, Letter.PLAN_CHANGED, now=now, before=before, after=PlanName.BASIC.value, why=why)
+
+
+def lapse(subscription: Subscription, *, now: datetime) -> None:
+    """End a plan whose renewal was not paid by its last day (product rule 9.5)."""
+    if subscription.standing is Standing.PAST_DUE:
+        _to_basic(subscription, EventKind.PLAN_LAPSED, now=now)
+
+
+def give_up(subscription: Subscription, *, now: datetime) -> None:
+    """Let a plan end as was asked, when nothing is left to be charged."""
+    _to_basic(subscription, EventKind.PLAN_DOWNGRADED, now=now)
+
+
+def _write(payment: Payment, kind: InvoiceKind, quote: Quote, *, now: datetime) -> Invoice:
+    return write_invoice(
+        payment.organization,
+        kind,
+        quote.lines,
+        payment_id=payment.id,
+        card=payment.card.words if payment.card else "",
+        tax_basis_points=quote.tax_basis_points,
+        now=now,
+    )
+
+
+def _settle(payment: Payment, quote: Quote, *, now: datetime) -> None:
+    """Mark the usage as invoiced, and the months' charges as counted."""
+    session = session_of(payment)
+    if quote.settles:
+        session.execute(update(Term).where(Term.id.in_(quote.settles)).values(settled_at=now))
+    for month in quote.months:
+        mine = (CloudCharge.organization_id == payment.organization_id) & (
+            CloudCharge.month == date.fromisoformat(month)
+        )
+        session.execute(update(CloudCharge).where(mine).values(invoiced_at=now))
+
+
+def _subscription(organization: Organization, plan: PlanName) -> Subscription:
+    there = subscription_of(organization)
+    if there is not None:
+        return there
+    fresh = Subscription(organization=organization, plan=plan, standing=Standing.ENDED, pending_plan=None)
+    session_of(organization).add(fresh)
+    return fresh
+
+
+def _facts(payment: Payment, number: str) -> dict[str, str]:
+    card = payment.card.words if payment.card else ""
+    return {"invoice": number, "card": card}
+
+
+def _actor(payment: Payment) -> Person:
+    person = _actor_or_none(payment)
+    if person is None:
+        raise NotFound
+    return person
+
+
+def _actor_or_none(payment: Payment) -> Person | None:
+    if payment.actor_id is None:
+        return None
+    return session_of(payment).scalar(select(Person).where(Person.id == payment.actor_id))

@@ -1,0 +1,115 @@
+"""What comes by itself: the next period, the last usage, the end of what was not paid, and of a contract.
+
+Source: product rules 9.5 and 9.6. Each verb is one transaction that writes intents; models/collecting.py charges them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from models.cards import default_card
+from models.catalogue import PlanName
+from models.charges import CloudCharge
+from models.events import EventKind
+from models.organizations import Organization
+from models.outbox import Letter
+from models.outcomes import give_up, lapse, take_payment
+from models.payments import Busy, Payment, PaymentKind, begin
+from models.quotes import quote_renewal, quote_usage
+from models.subscriptions import Standing, Subscription, Term, contracts_over, set_plan, tell_managers
+
+BATCH = 20
+_BUSY = exists().where(Payment.open_for == Subscription.organization_id)
+
+
+def begin_renewals(session: Session, now: datetime) -> int:
+    """Write the intents of at most twenty renewals that are due, or end what is to end; return how many."""
+    due = (Subscription.standing == Standing.ACTIVE) & (Subscription.period_end <= now) & ~_BUSY
+    found = session.scalars(select(Subscription).where(due).order_by(Subscription.period_end).limit(BATCH)).all()
+    for subscription in found:
+        # Somebody who has just begun to pay comes first: the next round finds what they made of it.
+        with suppress(Busy):
+            _renew(subscription, now=now)
+    session.flush()
+    return len(found)
+
+
+def _renew(subscription: Subscription, *, now: datetime) -> Payment | None:
+    quote, organization = quote_renewal(subscription), subscription.organization
+    if quote.plan is None and quote.total == 0 and not quote.settles:
+        give_up(subscription, now=now)
+        return None
+    payment = begin(
+        organization,
+        PaymentKind.RENEWAL,
+        quote=quote.as_facts(),
+        cents=quote.total,
+        plan=quote.plan,
+        card=default_card(organization),
+        now=now,
+    )
+    # The worker charges it in this very round: nobody else has to come and look first.
+    payment.next_at = now
+    if payment.cents == 0:
+        take_payment(payment, now=now)
+    return payment
+
+
+def begin_last_usage(session: Session, now: datetime) -> int:
+    """Write the intents for usage of plans that have ended, whose cloud charges are known by now; return how many."""
+    over = (Subscription.standing == Standing.ENDED) & Subscription.owed_since.is_(None) & ~_BUSY
+    open_usage = exists().where(
+        Term.organization_id == Subscription.organization_id, Term.settled_at.is_(None), Term.period_end <= now
+    )
+    # Only who has charges that no invoice has counted: months of which nothing is known are waited for.
+    charged = exists().where(
+        CloudCharge.organization_id == Subscription.organization_id, CloudCharge.invoiced_at.is_(None)
+    )
+    found = session.scalars(select(Subscription).where(over, open_usage, charged).limit(BATCH)).all()
+    begun = 0
+    for subscription in found:
+        quote, organization = quote_usage(subscription.organization, at=now), subscription.organization
+        if not quote.settles:
+            continue
+        facts = quote.as_facts()
+        card = default_card(organization)
+        try:
+            payment = begin(organization, PaymentKind.USAGE, quote=facts, cents=quote.total, card=card, now=now)
+        except Busy:
+            continue
+        payment.next_at = now
+        if payment.cents == 0:
+            take_payment(payment, now=now)
+        begun += 1
+    session.flush()
+    return begun
+
+
+def end_unpaid(session: Session, now: datetime) -> int:
+    """End the plans whose last day has passed unpaid, at most twenty; return how many."""
+    over = (Subscription.standing == Standing.PAST_DUE) & (Subscription.last_day_at <= now) & ~_BUSY
+    found = session.scalars(select(Subscription).where(over).limit(BATCH)).all()
+    for subscription in found:
+        lapse(subscription, now=now)
+    session.flush()
+    return len(found)
+
+
+def end_contracts(session: Session, now: datetime) -> int:
+    """End Premium where the contract's last day is past (by UTC), at most a hundred; return how many."""
+    found: Sequence[Organization] = contracts_over(session, now.date())
+    for organization in found:
+        last = organization.contract_end
+        assert last is not None, "only contracts with an end are over"
+        set_plan(organization, PlanName.BASIC, EventKind.CONTRACT_ENDED, now=now, end=last.isoformat())
+        before, after = PlanName.PREMIUM.value, PlanName.BASIC.value
+        tell_managers(organization, Letter.PLAN_CHANGED, now=now, before=before, after=after, why="contract")
+        organization.contract_start = organization.contract_end = None
+        organization.contract_note = organization.account_manager = None
+    session.flush()
+    return len(found)

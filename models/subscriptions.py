@@ -1,0 +1,204 @@
+"""What an organization has bought and until when: the subscription, and the terms that were paid for.
+
+Source: product rules 9.2 to 9.6. The gateway knows nothing of this. All instants are aware, in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from models.base import Labelled, Model, session_of
+from models.catalogue import PlanName
+from models.events import Event, EventKind, record
+from models.organizations import Organization, managers_of
+from models.outbox import Letter, queue
+from models.people import Person
+
+# A renewal that is not paid ends the plan after so long (product rule 9.5).
+GRACE = timedelta(days=7)
+
+
+class Standing(Labelled):
+    """How a subscription stands."""
+
+    ACTIVE = "active", "Active"
+    PAST_DUE = "past-due", "Payment failed"
+    ENDED = "ended", "Ended"
+
+
+class Subscription(Model):
+    """An organization's paid plan, of which it has one at most; one that ended keeps its row for the next purchase."""
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (Index(None, "standing", "period_end"),)
+
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"), unique=True)
+    plan: Mapped[PlanName]
+    standing: Mapped[Standing]
+    # The day of the month on which periods begin, as far as the month has it.
+    anchor: Mapped[int]
+    period_start: Mapped[datetime]
+    period_end: Mapped[datetime]
+    # What the plan costs for a whole period without usage, as it was sold; nothing in a free month.
+    floor_cents: Mapped[int] = mapped_column(BigInteger)
+    pending_plan: Mapped[PlanName | None]
+    # The moment at which a plan that is not paid ends.
+    last_day_at: Mapped[datetime | None]
+    # Since when usage of an ended plan could not be charged: it is not tried again by itself.
+    owed_since: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(default=1)
+
+    organization: Mapped[Organization] = relationship(lazy="joined", innerjoin=True)
+
+    __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 (SQLAlchemy reads it from the class)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it gives a plan now."""
+        return self.standing is not Standing.ENDED
+
+
+class Term(Model):
+    """One plan for one stretch of one period: what was paid, and what its usage is counted by."""
+
+    __tablename__ = "terms"
+    __table_args__ = (Index(None, "organization_id", "starts_at"), Index(None, "settled_at", "period_end"))
+
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"))
+    plan: Mapped[PlanName]
+    catalogue: Mapped[str] = mapped_column(String(20))
+    floor_cents: Mapped[int] = mapped_column(BigInteger)
+    percent: Mapped[int]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    period_start: Mapped[datetime]
+    period_end: Mapped[datetime]
+    payment_id: Mapped[int | None] = mapped_column(ForeignKey("payments.id"))
+    # When its usage was invoiced, or found to be nothing; a free month's is nothing from the start.
+    settled_at: Mapped[datetime | None]
+
+
+def subscription_of(organization: Organization) -> Subscription | None:
+    """Return the organization's subscription, live or ended; None when it never bought a plan."""
+    mine = select(Subscription).where(Subscription.organization_id == organization.id)
+    return session_of(organization).scalars(mine).one_or_none()
+
+
+def live_subscription(organization: Organization) -> Subscription | None:
+    """Return the subscription that gives the organization its plan now, if one does."""
+    found = subscription_of(organization)
+    return found if found is not None and found.is_live else None
+
+
+def terms_of(organization: Organization) -> Sequence[Term]:
+    """Return what the organization has paid for and whose usage is not settled, the oldest first."""
+    mine = select(Term).where(Term.organization_id == organization.id, Term.settled_at.is_(None))
+    return session_of(organization).scalars(mine.order_by(Term.starts_at, Term.id)).all()
+
+
+def has_had(organization: Organization, plan: PlanName) -> bool:
+    """Tell whether the organization ever bought the plan: only the first Standard has a free month (rule 9.2)."""
+    mine = select(Term.id).where(Term.organization_id == organization.id, Term.plan == plan)
+    return session_of(organization).scalar(mine.limit(1)) is not None
+
+
+def set_plan(
+    organization: Organization,
+    plan: PlanName,
+    kind: EventKind,
+    *,
+    now: datetime,
+    actor_id: int | None = None,
+    **facts: Any,  # noqa: ANN401 (JSON facts)
+) -> Event:
+    """Give the organization another plan from now on: the only way in which a plan changes.
+
+    Requests that are open keep the terms under which they were opened, which stand on the requests (rule 8.6).
+    """
+    before, organization.plan = organization.plan, plan.value
+    if before != plan.value:
+        organization.plan_since = now
+    session = session_of(organization)
+    return record(
+        session,
+        kind,
+        now=now,
+        actor_id=actor_id,
+        organization_id=organization.id,
+        before=before,
+        after=plan.value,
+        **facts,
+    )
+
+
+def open_term(
+    subscription: Subscription,
+    *,
+    catalogue: str,
+    percent: int,
+    starts_at: datetime,
+    payment_id: int,
+    free: bool,
+    now: datetime,
+) -> None:
+    """Begin to count the subscription's plan from `starts_at` until its period ends; nothing when that is over."""
+    # A clock that was set back must not make time before the period that is paid for.
+    starts_at = max(starts_at, subscription.period_start)
+    if starts_at >= subscription.period_end:
+        return
+    session_of(subscription).add(
+        Term(
+            organization_id=subscription.organization_id,
+            plan=subscription.plan,
+            catalogue=catalogue,
+            floor_cents=subscription.floor_cents,
+            percent=percent,
+            starts_at=starts_at,
+            ends_at=subscription.period_end,
+            period_start=subscription.period_start,
+            period_end=subscription.period_end,
+            payment_id=payment_id,
+            settled_at=now if free else None,
+        )
+    )
+
+
+def close_term(subscription: Subscription, *, now: datetime) -> None:
+    """End the stretch that runs now, since another plan goes on in its place."""
+    running = select(Term).where(Term.organization_id == subscription.organization_id, Term.ends_at > now)
+    for term in session_of(subscription).scalars(running):
+        term.ends_at = max(term.starts_at, now)
+
+
+def end(subscription: Subscription, *, now: datetime) -> None:
+    """Let the subscription give no plan any more; its usage is still counted."""
+    close_term(subscription, now=now)
+    subscription.standing, subscription.pending_plan, subscription.last_day_at = Standing.ENDED, None, None
+
+
+def tell_managers(
+    organization: Organization,
+    letter: Letter,
+    *,
+    now: datetime,
+    also: Person | None = None,
+    **facts: Any,  # noqa: ANN401 (JSON facts)
+) -> None:
+    """Write to those who may change the plan, and to `also`, each once."""
+    session = session_of(organization)
+    people = list(session.scalars(managers_of(organization)))
+    if also is not None and also.id not in {person.id for person in people}:
+        people.append(also)
+    for person in people:
+        queue(session, letter, to=person, now=now, organization=organization.id, **facts)
+
+
+def contracts_over(session: Session, today: date, most: int = 100) -> Sequence[Organization]:
+    """Return organizations whose contract's last day is past, at most so many."""
+    over = (Organization.plan == PlanName.PREMIUM.value) & (Organization.contract_end < today)
+    return session.scalars(select(Organization).where(over).order_by(Organization.id).limit(most)).all()
