@@ -1,0 +1,152 @@
+"""What the pages about money share: the price that was shown, the talk with the gateway, and where its answer leads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import request
+from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from blueprints.access import actor, may_there
+from blueprints.pages import Answer, see_other
+from extensions import clock, db, outside
+from forms.billing import CardForm
+from models import collecting
+from models.base import NotFound, Refused, token
+from models.catalogue import DoorName, PlanName, Severity, catalogue
+from models.money import dollars
+from models.organizations import Organization, managers, organization_of
+from models.outside import Payments
+from models.payments import Payment, PaymentKind, PaymentState, payment_of
+from models.permissions import Permission
+from models.wording import utc
+
+_UNPAYABLE = "Cards cannot be charged on this portal yet. Write to TiDB Cloud Account/Billing instead."
+
+
+def gateway() -> Payments:
+    """Return what charges cards; raises Refused where nothing does."""
+    there = outside().payments
+    if there is None:
+        raise Refused(_UNPAYABLE)
+    return there
+
+
+def _sessions() -> Session:
+    return Session(db.engine)
+
+
+def save_card(payment: Payment, form: CardForm) -> PaymentState:
+    """Hand the typed card to the gateway and go on with the payment; the intent must be committed."""
+    return collecting.save_card(_sessions, gateway(), payment.public_id, form.details(), clock)
+
+
+def advance(payment: Payment) -> PaymentState:
+    """Make the payment's next calls; the intent must be committed."""
+    return collecting.advance(_sessions, gateway(), payment.public_id, clock)
+
+
+def abandon(payment: Payment) -> PaymentState:
+    """End the payment, unless it is paid already."""
+    return collecting.abandon(_sessions, gateway(), payment.public_id, clock)
+
+
+def afresh(payment: Payment) -> Payment:
+    """Return the payment as it stands after the gateway was talked to, in transactions of its own."""
+    db.session.refresh(payment)
+    db.session.refresh(payment.organization)
+    return payment
+
+
+def after(payment: Payment) -> Answer:
+    """Lead to where a payment's state belongs: the bank, the Support page, or the page of the payment."""
+    afresh(payment)
+    base = f"/console/{payment.organization.slug}"
+    if payment.state is PaymentState.ASKING and payment.url:
+        return see_other(payment.url)
+    if payment.state is not PaymentState.PAID:
+        return see_other(payment.back)
+    if payment.kind is PaymentKind.CARD:
+        return see_other(f"{base}/cards", good=f"{payment.card.words if payment.card else 'The card'} is saved.")
+    plan = PlanName(payment.organization.plan).label
+    told = {
+        PaymentKind.UPGRADE: f"{payment.organization.name} has the {plan} plan now. The receipt is on its way by mail.",
+        PaymentKind.RENEWAL: f"The renewal is paid. {payment.organization.name} keeps the {plan} plan.",
+    }
+    return see_other(f"{base}/support", good=told.get(payment.kind, "Paid. The receipt is on its way by mail."))
+
+
+def payment_here(organization: Organization, public_id: str) -> Payment:
+    """Return the organization's payment of that id; raises NotFound."""
+    return payment_of(organization, public_id)
+
+
+def signed(organization: Organization, plan: PlanName, at: datetime) -> str:
+    """Return the moment of a price as a text that only we can have written: for this organization and plan."""
+    return str(_signer().dumps([organization.id, plan.value, at.isoformat()]))
+
+
+def quoted_at(organization: Organization, plan: PlanName) -> datetime:
+    """Return the moment of the price that the posted form showed; raises Refused for one that we did not write."""
+    try:
+        whose, what, at = _signer().loads(request.form.get("quote", "")[:300])
+        if (whose, what) == (organization.id, plan.value):
+            return datetime.fromisoformat(at)
+    except (BadSignature, TypeError, ValueError):
+        pass
+    raise Refused("The price was worked out anew. Check it, and confirm once more.")
+
+
+def _signer() -> URLSafeSerializer:
+    from flask import current_app
+
+    return URLSafeSerializer(str(current_app.secret_key), salt="price of a plan")
+
+
+def card_form(form: CardForm) -> CardForm:
+    """Give a blank card form, or one that came back, its key: each sending is one payment."""
+    form.key.data = token()
+    return form
+
+
+def people_here(organization: Organization) -> dict[str, Any]:
+    """Return who may change the plan, for pages that others read as well."""
+    return {
+        "organization": organization,
+        "may_change": may_there(Permission.BILLING, organization),
+        "managers": managers(organization),
+        "payable": outside().payments is not None,
+        "sandbox": outside().sandbox is not None,
+    }
+
+
+def targets_of(plan: PlanName) -> dict[Severity, Any]:
+    """Return what the plan promises by severity."""
+    terms = catalogue(clock.now().date())
+    return {severity: terms.target(plan, DoorName.TECHNICAL, severity) for severity in Severity}
+
+
+def billing_request(payment: Payment) -> str:
+    """Return the address of an Account/Billing request that says which payment it is about."""
+    return f"/help/billing/new?{urlencode({'payment': payment.public_id, 'organization': payment.organization.slug})}"
+
+
+def about_payment() -> MultiDict[str, str] | None:
+    """Return what an Account/Billing request says of the payment that its address names; None without one."""
+    slug, key = request.args.get("organization", ""), request.args.get("payment", "")[:60]
+    if not key:
+        return None
+    try:
+        organization = organization_of(actor(), slug)
+        payment = payment_of(organization, key)
+    except NotFound:
+        return None
+    if not may_there(Permission.BILLING, organization):
+        return None
+    what = f"{payment.kind.label}: {payment.state.label}"
+    told = (f"{what}, {dollars(payment.cents)}, {utc(payment.created_at)}.", payment.words, f"({payment.public_id})")
+    return MultiDict({"summary": what, "description": "\n\n".join(part for part in told if part)})

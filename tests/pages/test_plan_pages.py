@@ -1,0 +1,259 @@
+"""Less, kept, unpaid; cards, invoices and history: the pages about a plan that is bought."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from threading import Event as Gate
+
+import pytest
+from conftest import SignIn
+from factories import AURORA, HARBOR, LUMEN, NORTHWIND, Town, now
+from flask import Flask
+from page import Browser, Page
+from sqlalchemy import select
+from time_machine import travel
+
+import worker
+from extensions import outside
+from models.cards import Card
+from models.catalogue import DoorName, PlanName, Severity
+from models.invoices import Invoice
+from models.organizations import Organization
+from models.purchases import VISA, buy
+from models.subscriptions import Subscription, Term
+
+BASE = f"/console/{LUMEN}"
+CARD = {"card_number": "5555 5555 5555 4444", "card_expiry": "04/31", "card_code": "913", "holder": "Daniel Reyes"}
+ASKS = "4000002500003155"
+
+
+@pytest.fixture
+def owner(town: Town, sign_in: SignIn) -> Browser:
+    assert town
+    return sign_in("owner@lumen.example")
+
+
+def house(town: Town, slug: str = LUMEN) -> Organization:
+    found: Organization = town.scalars(select(Organization).where(Organization.slug == slug))[0]
+    return found
+
+
+def cards(town: Town) -> list[Card]:
+    mine = (Card.organization_id == house(town).id) & Card.removed_at.is_(None)
+    return town.scalars(select(Card).where(mine).order_by(Card.id))
+
+
+def add(owner: Browser, status: int | None = 200, path: str = "", **changed: str) -> Page:
+    owner.get(f"{BASE}/cards/new{path}")
+    return owner.submit(f"{BASE}/cards/new", status=status, **(CARD | changed))
+
+
+def end_of(town: Town, slug: str = LUMEN) -> Subscription:
+    found: Subscription = town.scalars(
+        select(Subscription).where(Subscription.organization_id == house(town, slug).id)
+    )[0]
+    return found
+
+
+def test_the_support_page_has_four_panes_with_the_exact_words(town: Town, sign_in: SignIn) -> None:
+    for email, slug, buttons in (
+        (
+            "owner@aurora.example",
+            AURORA,
+            ["Current plan", "Upgrade to Standard", "Upgrade to Enterprise", "Contact Sales"],
+        ),
+        (
+            "owner@lumen.example",
+            LUMEN,
+            ["Downgrade to Basic", "Current plan", "Upgrade to Enterprise", "Contact Sales"],
+        ),
+        (
+            "owner@northwind.example",
+            NORTHWIND,
+            ["Downgrade to Basic", "Downgrade to Standard", "Current plan", "Contact Sales"],
+        ),
+        ("owner@harbor.example", HARBOR, ["Managed by contract"] * 3 + ["Current plan"]),
+    ):
+        page = sign_in(email).get(f"/console/{slug}/support")
+        panes = [e for e in page.all("li") if "plan" in e.get("class", "").split()]
+        assert [page.words(next(pane.iter("h3"))) for pane in panes] == ["Basic", "Standard", "Enterprise", "Premium"]
+        for pane, button in zip(panes, buttons, strict=True):
+            assert button in page.words(pane), (email, button)
+        assert "Current Plan" in page.main
+        tabs = page.all("nav", aria_label="Ways to more support")[0]
+        assert [page.words(a) for a in tabs.iter("a")] == ["Upgrade", "Premium: Contact Sales"]
+
+
+def test_the_premium_tab_is_a_link_to_contact_sales(owner: Browser) -> None:
+    page = owner.get(f"{BASE}/support?tab=premium")
+    assert f"{BASE}/contact-sales" in page.links()
+    assert "30 minutes, day and night" in page.main
+
+
+def test_a_downgrade_shows_what_is_lost_on_the_real_requests_and_begins_later(town: Town, owner: Browser) -> None:
+    key = town.file(severity=Severity.S2, summary="Checkout fails")
+    town.file(door=DoorName.BILLING, severity=Severity.S3, summary="An invoice")
+    page = owner.get(f"{BASE}/downgrade/basic")
+    assert page.h1 == "Downgrade to Basic"
+    assert f"/requests/{key}" in page.links()
+    assert "Checkout fails" in page.main
+    assert "An invoice" not in page.main, "the billing door stays open"
+    assert "Technical requests, unlimited" in page.main
+    page = owner.submit(f"{BASE}/downgrade/basic")
+    assert "Basic starts on" in page.at("flash")
+    assert "Basic starts on" in page.main
+    assert house(town).plan == "standard"
+    page = owner.submit(f"{BASE}/keep-plan")
+    assert "keeps the Standard plan" in page.at("flash")
+    assert end_of(town).pending_plan is None
+    assert "No change of the plan is scheduled" in owner.get(
+        owner.post(f"{BASE}/keep-plan", {}).headers["Location"]
+    ).at("flash")
+
+
+def test_what_cannot_be_downgraded_says_why(town: Town, sign_in: SignIn, owner: Browser) -> None:
+    assert "is not less than Standard" in owner.get(f"{BASE}/downgrade/standard").main
+    assert owner.post(f"{BASE}/downgrade/standard", {}).status == 422
+    harbor = sign_in("owner@harbor.example")
+    assert "managed by contract" in harbor.get(f"/console/{HARBOR}/downgrade/standard").main
+    aurora = sign_in("owner@aurora.example")
+    assert "costs nothing" in aurora.get(f"/console/{AURORA}/downgrade/basic").main
+    assert "Downgrade instead" in sign_in("owner@northwind.example").get(f"/console/{NORTHWIND}/upgrade/standard").main
+    assert house(town).plan == "standard"
+
+
+def test_an_upgrade_takes_a_scheduled_downgrade_back(town: Town, owner: Browser) -> None:
+    owner.get(f"{BASE}/downgrade/basic")
+    owner.submit(f"{BASE}/downgrade/basic")
+    owner.get(f"{BASE}/upgrade/enterprise")
+    owner.submit(f"{BASE}/upgrade/enterprise")
+    assert (house(town).plan, end_of(town).pending_plan) == ("enterprise", None)
+
+
+def test_several_cards_one_default_replaced_and_removed(town: Town, owner: Browser) -> None:
+    first = cards(town)[0]
+    page = owner.get(f"{BASE}/cards/{first.id}/remove")
+    page = owner.submit(f"{BASE}/cards/{first.id}/remove", status=422)
+    assert "This card pays for the plan." in page.errors[0]
+    page = add(owner)
+    assert "Mastercard ending 4444 is saved." in page.at("flash")
+    second = cards(town)[1]
+    assert (cards(town)[0].default_for, second.default_for) == (house(town).id, None)
+    page = owner.submit(f"{BASE}/cards/{second.id}/default")
+    assert "Renewals are charged to Mastercard ending 4444" in page.at("flash")
+    owner.get(f"{BASE}/cards/{first.id}/remove")
+    page = owner.submit(f"{BASE}/cards/{first.id}/remove")
+    assert "Visa ending 4242 is removed." in page.at("flash")
+    page = add(owner, path=f"?replaces={second.id}", card_number="4242424242424242")
+    (left,) = cards(town)
+    assert (left.words, left.default_for) == ("Visa ending 4242", house(town).id)
+    assert owner.get(f"{BASE}/cards/{second.id}/remove", status=404)
+    assert owner.post(f"{BASE}/cards/{second.id}/default", {}).status == 404
+    theirs = town.scalars(select(Card.id).where(Card.organization_id == house(town, NORTHWIND).id))[0]
+    assert owner.post(f"{BASE}/cards/{theirs}/remove", {}).status == 404
+
+
+def test_a_card_may_be_asked_about_declined_and_there_are_ten_at_most(town: Town, owner: Browser) -> None:
+    page = add(owner, 422, card_number="4000000000000002")
+    assert "The bank declined this card." in page.errors[0]
+    owner.get(f"{BASE}/cards/new")
+    answer = owner.submit(f"{BASE}/cards/new", follow=False, status=303, **(CARD | {"card_number": ASKS}))
+    bank = answer.headers["Location"]
+    owner.get(bank)
+    page = owner.submit(f"{bank}/confirm")
+    assert page.path == f"{BASE}/cards"
+    while len(cards(town)) < 10:
+        add(owner)
+    assert "which is the most" in add(owner, 422).errors[0]
+
+
+def test_removed_cards_are_forgotten_by_the_gateway(app: Flask, town: Town, owner: Browser) -> None:
+    add(owner)
+    second = cards(town)[1]
+    owner.get(f"{BASE}/cards/{second.id}/remove")
+    owner.submit(f"{BASE}/cards/{second.id}/remove")
+    with app.app_context():
+        worker.collect(Gate())
+    assert town.scalars(select(Card.forgotten_at).where(Card.id == second.id))[0] is not None
+
+
+def test_a_renewal_that_fails_says_so_until_it_is_paid(app: Flask, town: Town, sign_in: SignIn) -> None:
+    running = end_of(town)
+    gateway = outside().sandbox
+    assert gateway is not None
+    gateway.forget(cards(town)[0].token)
+    with travel(running.period_end + timedelta(minutes=1), tick=False):
+        with app.app_context():
+            worker.collect(Gate())
+        owner, member = sign_in("owner@lumen.example"), sign_in("member@lumen.example")
+        page = owner.get(f"{BASE}/support")
+        assert "The renewal of Standard could not be charged." in page.main
+        assert "Open requests are answered under the terms they have." in page.main
+        assert "could not be charged" in member.get(f"{BASE}/support").main
+        page = owner.submit(f"{BASE}/pay")
+        assert "Declined" in page.h1
+        add(owner)
+        second = cards(town)[1]
+        owner.get(f"{BASE}/cards")
+        owner.submit(f"{BASE}/cards/{second.id}/default")
+        page = owner.submit(f"{BASE}/pay")
+        assert "The renewal is paid." in page.at("flash")
+        assert "could not be charged" not in page.main
+        answer = owner.post(f"{BASE}/pay", {})
+        assert "Nothing is owed" in owner.get(answer.headers["Location"]).at("flash")
+    assert house(town).plan == "standard"
+
+
+def test_invoices_are_listed_printed_and_nobody_elses(town: Town, owner: Browser, sign_in: SignIn) -> None:
+    (number,) = town.scalars(select(Invoice.number).where(Invoice.organization_id == house(town).id))
+    page = owner.get(f"{BASE}/invoices")
+    assert f"{BASE}/invoices/{number}" in page.links()
+    page = owner.get(f"{BASE}/invoices/{number}")
+    assert page.h1 == f"Invoice {number}"
+    for words in ("Lumen Retail", "Visa ending 4242", "Standard plan, first month free", "Total", "$0.00"):
+        assert words in page.main
+    theirs = town.scalars(select(Invoice.number).where(Invoice.organization_id == house(town, NORTHWIND).id))[0]
+    assert owner.get(f"{BASE}/invoices/{theirs}", status=404)
+    assert sign_in("owner@northwind.example").get(f"/console/{NORTHWIND}/invoices/{theirs}")
+    assert owner.get(f"{BASE}/invoices?page=9999")
+
+
+def test_many_invoices_cost_no_more(town: Town, sign_in: SignIn) -> None:
+    with town.open() as session:
+        gateway = outside().payments
+        assert gateway is not None
+        at = now() - timedelta(days=9)
+        for number in range(30):
+            mine = session.scalars(select(Organization).where(Organization.slug == AURORA)).one()
+            mine.plan = "basic"
+            for table in (Subscription, Term):
+                for row in session.scalars(select(table).where(table.organization_id == mine.id)):
+                    session.delete(row)
+            session.flush()
+            buy(
+                session,
+                gateway,
+                AURORA,
+                "owner@aurora.example",
+                PlanName.ENTERPRISE,
+                VISA,
+                at=at + timedelta(hours=number),
+            )
+            for card in session.scalars(select(Card).where(Card.organization_id == mine.id)):
+                card.removed_at = at
+            session.flush()
+    browser = sign_in("owner@aurora.example")
+    page = browser.get(f"/console/{AURORA}/invoices")
+    assert "1–25 of 30" in page.main
+    assert "26–30 of 30" in browser.get(f"/console/{AURORA}/invoices?page=2").main
+    assert "1–25 of 30" in browser.get(f"/console/{AURORA}/history").main
+
+
+def test_the_history_tells_what_happened_by_whom(town: Town, owner: Browser, sign_in: SignIn) -> None:
+    owner.get(f"{BASE}/downgrade/basic")
+    owner.submit(f"{BASE}/downgrade/basic")
+    owner.submit(f"{BASE}/keep-plan")
+    page = sign_in("member@lumen.example").get(f"{BASE}/history")
+    assert "Downgrade from Standard to Basic scheduled for" in page.main
+    assert "Standard kept: the downgrade to Basic was taken back" in page.main
+    assert "Owner Of Lumen" in page.main
