@@ -1,0 +1,26 @@
+"""What narrows the audit log down."""
+
+from __future__ import annotations
+
+from wtforms import SelectField, StringField
+from wtforms.validators import Length, Optional
+
+from forms.base import Form, choices, stripped
+from forms.sales import DayField
+from models.audit import Group
+
+
+class AuditForm(Form):
+    """The filters of the audit log, as the address has them."""
+
+    kind = SelectField("What", validate_choice=False, coerce=str)
+    person = StringField("Person", filters=[stripped], validators=[Optional(), Length(max=254)])
+    organization = StringField("Organization", filters=[stripped], validators=[Optional(), Length(max=60)])
+    since = DayField("From day", name="from", validators=[Optional()])
+    until = DayField("Until day", validators=[Optional()])
+    key = StringField("Reference", filters=[stripped], validators=[Optional(), Length(max=20)])
+
+    def offer_kinds(self) -> None:
+        """Fill the list: everything, each group, and the kinds of each group below it."""
+        grouped = [pair for g in Group for pair in ((g.value, g.label), *((k.value, f"– {k.label}") for k in g.kinds))]
+        self.kind.choices = choices([("", "Everything"), *grouped])

@@ -1,0 +1,206 @@
+"""What an administrator does with calendars of business hours, and what that does to promises that run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from models.base import NotFound, Refused, session_of
+from models.calendars import Calendar, Holiday, Hours, check_hours, hours_of
+from models.events import EventKind, record
+from models.organizations import Organization
+from models.people import Person
+from models.promises import ResponseTarget
+from models.tickets import ACTIVE, Ticket, TicketState
+
+Week = Sequence[Sequence[Sequence[str]]]
+
+# With an hour a week and no more holidays than these, every target comes due within the ten years that are counted.
+LEAST_MINUTES = 60
+HOLIDAYS_MOST = 400
+BATCH = 500
+LISTED = 200
+
+
+@dataclass(frozen=True)
+class Row:
+    """A calendar in the list: its hours in words, and how many organizations use it."""
+
+    calendar: Calendar
+    words: str
+    organizations: int
+
+
+def calendars(session: Session, page: int, size: int) -> tuple[list[Row], int]:
+    """Return a page of calendars by name, and how many there are; four statements."""
+    total = session.scalar(select(func.count(Calendar.id))) or 0
+    query = select(Calendar).options(selectinload(Calendar.holidays)).order_by(Calendar.name, Calendar.id)
+    rows = session.scalars(query.offset((page - 1) * size).limit(size)).all()
+    used = select(Organization.calendar_id, func.count()).where(Organization.calendar_id.in_([c.id for c in rows]))
+    counts = {row[0]: row[1] for row in session.execute(used.group_by(Organization.calendar_id))}
+    return [Row(one, hours_of(one).words, counts.get(one.id, 0)) for one in rows], total
+
+
+def calendar_of(session: Session, number: int) -> Calendar:
+    """Return the calendar with that key, its holidays read; raises NotFound."""
+    found = session.get(Calendar, number, options=[selectinload(Calendar.holidays)])
+    if found is None:
+        raise NotFound
+    return found
+
+
+def users_of(calendar: Calendar) -> Sequence[Organization]:
+    """Return the organizations that use the calendar, by name (two hundred at most)."""
+    theirs = select(Organization).where(Organization.calendar_id == calendar.id).order_by(Organization.name)
+    return session_of(calendar).scalars(theirs.limit(LISTED)).all()
+
+
+def running(calendar: Calendar) -> int:
+    """Return how many unanswered first replies are promised by the calendar."""
+    mine = (
+        select(func.count(ResponseTarget.id))
+        .join(Ticket, Ticket.id == ResponseTarget.ticket_id)
+        .where(_open(calendar), ResponseTarget.around_the_clock.is_(False), Ticket.state.in_(ACTIVE))
+    )
+    return session_of(calendar).scalar(mine) or 0
+
+
+def create(session: Session, actor: Person, name: str, zone: str, week: Week, *, now: datetime) -> Calendar:
+    """Make a calendar without holidays and return it. Raises Refused naming the field that is wrong."""
+    hours = _checked(name, zone, week)
+    calendar = Calendar(name=name, zone=zone, hours=_stored(hours), holidays=[])
+    session.add(calendar)
+    session.flush()
+    _note(calendar, actor, EventKind.CALENDAR_CREATED, now=now, zone=zone, hours=hours.words)
+    return calendar
+
+
+def change(calendar: Calendar, actor: Person, name: str, zone: str, week: Week, *, now: datetime) -> int:
+    """Set name, zone and weekly hours; return how many running promises count on by the new ones from now.
+
+    Raises Refused naming the field that is wrong.
+    """
+    new, old = _checked(name, zone, week), hours_of(calendar)
+    before = {"name": calendar.name, "zone": calendar.zone, "hours": old.words}
+    after = {"name": name, "zone": zone, "hours": new.words}
+    same = (zone, _stored(new)) == (calendar.zone, _stored(old))
+    if same and name == calendar.name:
+        return 0
+    calendar.name, calendar.zone, calendar.hours = name, zone, _stored(new)
+    changed = [part for part in before if before[part] != after[part]]
+    moved = 0 if same else _recount(calendar, old, now=now)
+    _note(
+        calendar,
+        actor,
+        EventKind.CALENDAR_CHANGED,
+        now=now,
+        before={part: before[part] for part in changed},
+        after={part: after[part] for part in changed},
+        running=moved,
+    )
+    return moved
+
+
+def add_holiday(calendar: Calendar, actor: Person, day: date, name: str, *, now: datetime) -> int:
+    """Close the calendar on a day; return how many promises come due another time. Raises Refused."""
+    if not name:
+        raise Refused("Enter the name of the holiday.", "holiday")
+    if any(holiday.date == day for holiday in calendar.holidays):
+        raise Refused("This day is a holiday already.", "date")
+    if len(calendar.holidays) >= HOLIDAYS_MOST:
+        raise Refused(f"A calendar holds at most {HOLIDAYS_MOST} holidays. Remove past ones first.", "date")
+    old = hours_of(calendar)
+    calendar.holidays.append(Holiday(date=day, name=name))
+    moved = _recount(calendar, old, now=now)
+    _note(calendar, actor, EventKind.HOLIDAY_ADDED, now=now, entry=name, date=day.isoformat(), running=moved)
+    return moved
+
+
+def remove_holiday(calendar: Calendar, actor: Person, number: int, *, now: datetime) -> int:
+    """Open the calendar on that holiday as on other days; return as above. Raises NotFound."""
+    holiday = next((one for one in calendar.holidays if one.id == number), None)
+    if holiday is None:
+        raise NotFound
+    old = hours_of(calendar)
+    calendar.holidays.remove(holiday)
+    moved = _recount(calendar, old, now=now)
+    day = holiday.date.isoformat()
+    _note(calendar, actor, EventKind.HOLIDAY_REMOVED, now=now, entry=holiday.name, date=day, running=moved)
+    return moved
+
+
+def delete(calendar: Calendar, actor: Person, *, now: datetime) -> None:
+    """Delete a calendar that nothing names. Raises Refused when an organization or a promise does."""
+    session = session_of(calendar)
+    if users_of(calendar):
+        raise Refused("Organizations use this calendar. Give them another one first.")
+    if session.scalar(select(ResponseTarget.id).where(ResponseTarget.calendar_id == calendar.id).limit(1)) is not None:
+        raise Refused("First replies were promised by this calendar, so it stays: their explanations need it.")
+    _note(calendar, actor, EventKind.CALENDAR_DELETED, now=now)
+    session.delete(calendar)
+
+
+def _checked(name: str, zone: str, week: Week) -> Hours:
+    if not name:
+        raise Refused("Enter a name for the calendar.", "name")
+    hours = check_hours(zone, week)
+    if sum(end - start for day in hours.week for start, end in day) < LEAST_MINUTES:
+        raise Refused("Open at least one hour in the week: otherwise no target could come due.", "hours")
+    return hours
+
+
+def _stored(hours: Hours) -> list[list[list[str]]]:
+    return [[[_clock(start), _clock(end)] for start, end in day] for day in hours.week]
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _open(calendar: Calendar) -> ColumnElement[bool]:
+    return (ResponseTarget.calendar_id == calendar.id) & ResponseTarget.met_at.is_(None)
+
+
+def _recount(calendar: Calendar, old: Hours, *, now: datetime) -> int:
+    """Let every unanswered promise of the calendar count on by its new hours; return how many come due another time.
+
+    What was counted until now stays. It is done in the transaction of the change, so that no reply can be measured by
+    half of it; in batches, so that memory stays small.
+    """
+    session, new, moved, last = session_of(calendar), hours_of(calendar), 0, 0
+    session.flush()
+    table = Ticket.__table__
+    copy = update(table).where(table.c.id == bindparam("of")).values(due_at=bindparam("due"))  # type: ignore[arg-type]
+    while True:
+        batch = (
+            select(ResponseTarget, Ticket.state)
+            .join(Ticket, Ticket.id == ResponseTarget.ticket_id)
+            .where(_open(calendar), ResponseTarget.id > last, Ticket.state != TicketState.CLOSED)
+            .order_by(ResponseTarget.id)
+            .limit(BATCH)
+        )
+        rows = session.execute(batch).all()
+        if not rows:
+            return moved
+        due = []
+        for target, state in rows:
+            before = target.due_at
+            target.change_hours(old, new, now)
+            if target.due_at != before:
+                moved += 1
+                if state in ACTIVE:
+                    due.append({"of": target.ticket_id, "due": target.due_at})
+        last = rows[-1][0].id
+        session.flush()
+        if due:
+            session.connection().execute(copy, due)
+        for target, _state in rows:
+            session.expire(target)
+
+
+def _note(calendar: Calendar, actor: Person, kind: EventKind, *, now: datetime, **data: object) -> None:
+    record(session_of(calendar), kind, now=now, actor_id=actor.id, calendar=calendar.name, **data)  # type: ignore[arg-type]
