@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, requires, roles
-from blueprints.pages import Answer, conflict, invalid, page, see_other, zone_here
+from blueprints.pages import Answer, conflict, invalid, page, page_here, see_other, zone_here
 from blueprints.uploads import given_key
 from extensions import clock, db
 from forms.base import Form, choices
@@ -19,7 +19,7 @@ from models.catalogue import PlanName
 from models.leads import Lead, Stage, inbox_of
 from models.people import sellers
 from models.permissions import Permission
-from models.pipeline import LeadWish, Tab, inbox, step_of
+from models.pipeline import LeadWish, Tab, customer_of, inbox, step_of
 from models.prose import cleaned, rendered
 from models.selling import Contract
 from models.tickets import result_of, settle
@@ -45,11 +45,10 @@ def index() -> Answer:
 def _wish() -> LeadWish:
     """Read the list's address; what it does not know is as if it were not there."""
     given = request.args
-    number = given.get("page", "")
     return LeadWish(
         tab=next((tab for tab in Tab if tab.value == given.get("stage")), Tab.OPEN),
         text=cleaned(given.get("q", ""))[:200].strip(),
-        page=int(number) if number.isascii() and number.isdigit() and len(number) < 5 and int(number) else 1,
+        page=page_here(),
     )
 
 
@@ -80,7 +79,7 @@ def _shown(lead: Lead, form: Form | None = None, **more: Any) -> dict[str, Any]:
         "step": step_of(lead, now.astimezone(zone_here()).date()),
         "need": rendered(lead.need),
         "plan": PlanName(lead.organization.plan).label,
-        "grave": selling.grave_tickets(lead.organization),
+        "customer": customer_of(lead.organization, now=now),
         "changes": (),
         "wanted": "",
         **more,

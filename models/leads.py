@@ -16,12 +16,13 @@ from models.base import Labelled, Model, NotFound, Refused, session_of
 from models.calendars import hours_for, spans
 from models.catalogue import PlanName, catalogue
 from models.events import Event, EventKind, record
+from models.numbers import next_number
 from models.organizations import Organization, role_in
 from models.outbox import Letter, queue
 from models.people import Person, sellers
 from models.permissions import Permission, Role, allowed
 from models.prose import RENDERER, cleaned, rendered, searchable
-from models.tickets import Body, next_number
+from models.tickets import Body
 
 COUNTER = "LEAD"
 TEXT_MOST = 5_000

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from models.base import Labelled
+from models.base import Labelled, session_of
+from models.catalogue import Severity
+from models.charges import CloudCharge
+from models.events import Event, EventKind
+from models.invoices import Invoice
 from models.leads import OPEN, Lead, Leads, Stage
+from models.organizations import Organization
 from models.paging import Paging
 from models.prose import searchable
+from models.tickets import ACTIVE, Ticket
 from models.wording import day
 
 WORDS_MOST = 8
@@ -89,6 +95,48 @@ def inbox(scope: Leads, wish: LeadWish, *, size: int) -> Inbox:
     query = select(Lead).where(found, Lead.stage.in_(wish.tab.stages)).order_by(*order)
     rows = scope.session.scalars(query.offset((page - 1) * size).limit(size)).all()
     return Inbox(rows, counts, Paging(page, size, len(rows), total, lambda n: wish.href(page=n)))
+
+
+@dataclass(frozen=True)
+class Customer:
+    """What sales learns of the organization of a lead: figures, and no text that anybody wrote.
+
+    `paid` is what came for its plans within a year, less what went back; `charged` its latest month of cloud charges,
+    None while nothing is known; `failed` its failed payments and `blocked` its attempts at technical requests that the
+    plan did not allow, both within 90 days.
+    """
+
+    grave: int
+    paid: int
+    charged: int | None
+    month: date | None
+    failed: int
+    blocked: int
+
+
+def customer_of(organization: Organization, *, now: datetime) -> Customer:
+    """Return the figures of the lead's organization (four statements)."""
+    session = session_of(organization)
+    grave = Ticket.severity.in_((Severity.S1, Severity.S2)) & Ticket.state.in_(ACTIVE)
+    mine = select(func.count(Ticket.id)).where(Ticket.organization_id == organization.id, grave)
+    paid = select(func.sum(Invoice.total)).where(
+        Invoice.organization_id == organization.id, Invoice.issued_at > now - timedelta(days=365)
+    )
+    latest = select(CloudCharge).where(CloudCharge.organization_id == organization.id)
+    charge = session.scalars(latest.order_by(CloudCharge.month.desc()).limit(1)).first()
+    kinds = (EventKind.PAYMENT_FAILED, EventKind.TICKET_BLOCKED)
+    counted = select(Event.kind, func.count(Event.id)).where(
+        Event.organization_id == organization.id, Event.kind.in_(kinds), Event.at > now - timedelta(days=90)
+    )
+    times = {row[0]: row[1] for row in session.execute(counted.group_by(Event.kind))}
+    return Customer(
+        grave=session.scalar(mine) or 0,
+        paid=session.scalar(paid) or 0,
+        charged=charge.cents if charge else None,
+        month=charge.month if charge else None,
+        failed=times.get(EventKind.PAYMENT_FAILED, 0),
+        blocked=times.get(EventKind.TICKET_BLOCKED, 0),
+    )
 
 
 def step_of(lead: Lead, today: date) -> Step:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from models.base import Refused, session_of
-from models.catalogue import PlanName, Severity
-from models.events import Event, EventKind, record
+from models.changes import start_contract
+from models.events import Event, EventKind
 from models.leads import CLOSED, OPEN, Lead, LeadNote, Stage, keep_note, note_lead, open_lead_of
 from models.organizations import Organization
 from models.people import Person
 from models.permissions import Role
 from models.prose import cleaned
-from models.tickets import ACTIVE, Ticket
 from models.wording import day, zone
 
 ENTRIES = 200
@@ -114,23 +113,10 @@ def win(lead: Lead, actor: Person, contract: Contract, *, now: datetime) -> None
 
 def _activate(organization: Organization, actor: Person, contract: Contract, *, now: datetime) -> None:
     """Let the contract set the plan; nothing renews or is charged any more."""
-    before = organization.plan
+    # First the plan: it is refused while somebody pays.
+    start_contract(organization, actor, now=now, start=contract.start.isoformat(), end=contract.end.isoformat())
     organization.contract_start, organization.contract_end = contract.start, contract.end
     organization.contract_note, organization.account_manager = contract.note, contract.manager
-    organization.renews_at = None
-    if before != PlanName.PREMIUM.value:
-        organization.plan, organization.plan_since = PlanName.PREMIUM.value, now
-    record(
-        session_of(organization),
-        EventKind.CONTRACT_STARTED,
-        now=now,
-        actor_id=actor.id,
-        organization_id=organization.id,
-        before=before,
-        after=organization.plan,
-        start=contract.start.isoformat(),
-        end=contract.end.isoformat(),
-    )
 
 
 def note(lead: Lead, actor: Person, text: str, *, now: datetime) -> None:
@@ -156,13 +142,6 @@ def plan_next(lead: Lead, actor: Person, step: str, on: date | None, *, now: dat
     if (text, on) != (lead.next_step, lead.next_on):
         lead.next_step, lead.next_on = text, on
         _work(lead, actor, EventKind.LEAD_STEP, now=now, step=text, on=on.isoformat() if on else "")
-
-
-def grave_tickets(organization: Organization) -> int:
-    """Return how many of the organization's open requests are S1 or S2; sales learns the number alone."""
-    grave = Ticket.severity.in_((Severity.S1, Severity.S2)) & Ticket.state.in_(ACTIVE)
-    mine = select(func.count(Ticket.id)).where(Ticket.organization_id == organization.id, grave)
-    return session_of(organization).scalar(mine) or 0
 
 
 def history_of(lead: Lead, *, now: datetime) -> list[Entry]:

@@ -46,7 +46,7 @@ def test_from_the_support_page_to_a_receipt_with_its_reference(town: Town, sign_
     assert page.path == f"/console/{LUMEN}/support"
     assert f"We will write to {email} by" in page.at("flash")
     assert "LEAD-1" in page.at("flash")
-    assert "Your enquiryLEAD-1 StatusReceived" in page.main
+    assert "Your enquiry LEAD-1: Received" in page.main
     lead = town.lead("LEAD-1")
     assert (lead.phone, lead.need, lead.contact_time) == tuple(GIVEN.values())
     kinds = [m.kind for m in town.scalars(select(Message).order_by(Message.id))]
@@ -157,7 +157,8 @@ def test_the_support_page_follows_the_enquiry_to_its_end(town: Town, sign_in: Si
         (Stage.SPAM, "Closed"),
     ):
         town.sell(key, selling.set_stage, stage)
-        page = browser.get(support)
+        assert f"Your enquiry {key}: {words}" in browser.get(support).main
+        page = browser.get(f"{support}?tab=premium")
         assert f"Your enquiry{key} Status{words} SentToday" in page.main
         assert ("ClosedToday" in page.main) == (words == "Closed")
         assert "Spam" not in page.main
@@ -166,7 +167,8 @@ def test_the_support_page_follows_the_enquiry_to_its_end(town: Town, sign_in: Si
     day = now().date()
     contract = Contract(day - timedelta(days=1), day + timedelta(days=400), "$1, for sales alone", "Emeka Obi")
     town.sell(key, selling.win, contract)
-    page = browser.get(support)
+    assert "Technical Account Manager: Emeka Obi" in browser.get(support).main
+    page = browser.get(f"{support}?tab=premium")
     assert "Managed by contract. Technical Account ManagerEmeka Obi From" in page.main
     assert not page.all("a", href=WHERE)
     assert "for sales alone" not in page.html

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from conftest import SignIn
@@ -10,11 +10,14 @@ from factories import AURORA, LUMEN, NORTHWIND, SELLER, Town, now
 from page import Browser, Forged, Page
 from sqlalchemy import select
 
+from extensions import outside
 from models import selling
-from models.catalogue import Severity
+from models.catalogue import PlanName, Severity
+from models.charges import CloudCharge
 from models.leads import Lead, LeadNote, Stage
 from models.organizations import Organization
 from models.permissions import Role
+from models.purchases import VISA, buy
 
 OTHER = "sales2@support.example"
 
@@ -275,3 +278,22 @@ def test_no_customer_reads_a_word_of_sales(seller: Browser, town: Town, sign_in:
         for path in ("/sales", f"/sales/{key}", f"/sales/{key}/won"):
             assert browser.get(path, status=403)
         assert browser.post(f"/sales/{key}/notes", {"body": "Hello"}).status == 403
+
+
+def test_a_lead_shows_what_the_organization_spends_and_where_it_was_stopped(town: Town, sign_in: SignIn) -> None:
+    key = town.enquire("owner@aurora.example", AURORA)
+    owner = sign_in("owner@aurora.example")
+    sent = {"organization": AURORA, "severity": "S3", "summary": "s", "description": "d", "environment": "Production"}
+    assert owner.post("/help/technical/new", sent).status == 422
+    with town.open() as session:
+        house = session.scalars(select(Organization).where(Organization.slug == AURORA)).one()
+        session.add(CloudCharge(organization_id=house.id, month=date(2026, 10, 1), cents=123_456, imported_at=now()))
+        session.flush()
+        gateway = outside().payments
+        assert gateway is not None
+        buy(session, gateway, AURORA, "owner@aurora.example", PlanName.ENTERPRISE, VISA, at=now())
+    page = sign_in(SELLER).get(f"/sales/{key}")
+    assert "Paid to us$699.00 within a year" in page.main
+    assert "Cloud charges$1,234.56 in 10/2026" in page.main
+    assert "Blocked by plan1 within 90 days" in page.main
+    assert "Failed payments0 within 90 days" in page.main

@@ -22,7 +22,9 @@ from models.organizations import Organization
 from models.outbox import Letter, Message
 from models.outside import Undeliverable
 from models.permissions import Role
+from models.pipeline import customer_of
 from models.selling import Contract
+from models.subscriptions import Standing, Subscription
 from models.tickets import TicketState
 
 OTHER = "sales2@support.example"
@@ -212,12 +214,13 @@ def test_a_note_has_words_and_is_safe_to_show(town: Town) -> None:
 
 def test_a_won_lead_makes_its_organization_premium_with_what_was_agreed(town: Town) -> None:
     key = town.enquire()
-    town.set_house(LUMEN, renews_at=now() + timedelta(days=3), card="Visa ending 4242")
     town.sell(key, selling.win, CONTRACT)
     lead, lumen = town.lead(key), house(town)
     assert (lead.stage, lead.open_for) == (Stage.WON, None)
     assert lead.closed_at is not None
-    assert (lumen.plan, lumen.renews_at, lumen.card) == ("premium", None, "Visa ending 4242")
+    assert lumen.plan == "premium"
+    ended = town.scalars(select(Subscription).where(Subscription.organization_id == lumen.id))
+    assert [(s.standing, s.pending_plan) for s in ended] == [(Standing.ENDED, None)]
     assert now() - lumen.plan_since < timedelta(minutes=1)
     agreed = (lumen.contract_start, lumen.contract_end, lumen.contract_note, lumen.account_manager)
     assert agreed == (CONTRACT.start, CONTRACT.end, CONTRACT.note, CONTRACT.manager)
@@ -269,8 +272,8 @@ def test_sales_learns_how_many_grave_requests_are_open(town: Town) -> None:
     town.file("owner@northwind.example", NORTHWIND, severity=Severity.S1)
     lumen, aurora = house(town), house(town, AURORA)
     with town.open() as session:
-        assert selling.grave_tickets(session.merge(lumen)) == 2
-        assert selling.grave_tickets(session.merge(aurora)) == 0
+        assert customer_of(session.merge(lumen), now=now()).grave == 2
+        assert customer_of(session.merge(aurora), now=now()).grave == 0
 
 
 def test_mail_goes_to_nobody_who_left(town: Town) -> None:
