@@ -22,6 +22,15 @@ CUSTOMER, AGENT = "owner@lumen.example", "agent@support.example"
 # Name, who looks, where to, window, theme.
 PICTURES = [
     ("support", CUSTOMER, "/console/lumen-retail/support", DESKTOP, "light"),
+    ("upgrade", CUSTOMER, "/console/lumen-retail/upgrade/enterprise", DESKTOP, "light"),
+    ("credit-card", CUSTOMER, "/console/lumen-retail/upgrade/enterprise/card", DESKTOP, "light"),
+    ("downgrade", CUSTOMER, "/console/lumen-retail/downgrade/basic", DESKTOP, "dark"),
+    ("invoice", "owner@northwind.example", "/console/northwind-bank/invoices", DESKTOP, "light"),
+    ("members", CUSTOMER, "/console/lumen-retail/members", DESKTOP, "light"),
+    ("support-phone", CUSTOMER, "/console/lumen-retail/support", PHONE, "light"),
+    ("sales-lead", "sales@support.example", "/sales/LEAD-34", DESKTOP, "light"),
+    ("audit-log", "admin@support.example", "/admin/audit", DESKTOP, "light"),
+    ("business-hours", "admin@support.example", "/admin/calendars/1", DESKTOP, "light"),
     ("help-center", CUSTOMER, "/help", DESKTOP, "light"),
     ("technical-form", CUSTOMER, "/help/technical/new", DESKTOP, "light"),
     ("request", CUSTOMER, "/requests?status=all&q=certificate", DESKTOP, "light"),
@@ -81,6 +90,9 @@ def prepare(page: Page, name: str) -> None:
     if wanted:
         page.get_by_role("link", name=wanted).click()
         page.get_by_role("heading", level=1, name=wanted).wait_for()
+    if name == "invoice":
+        page.locator("td a").first.click()
+        page.get_by_role("heading", level=1, name="Invoice INV-").wait_for()
     if name == "technical-form":
         page.get_by_label("Summary").fill("Checkout queries time out since 13:40 UTC")
         page.get_by_label("TiDB Cloud Cluster").select_option(label="checkout-prod – Dedicated – v8.1.2")
