@@ -5,50 +5,44 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
-from datetime import datetime, timedelta
-from email.message import EmailMessage
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import BinaryIO
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from config import Settings
 from extensions import clock, db, outside
-from models.chores import close_due, drop_unused, note_missed, sweep
 from models.demo import ACCOUNTS, PASSWORD
+from models.directory import BadDocument, import_directory
 from models.entrance import SET_UP_LIFE, has_administrator, make_link
-from models.letters import facts_of
-from models.outbox import Message, deliver_due
 from models.seeds import empty, found, is_demo, is_empty, plant
-
-log = logging.getLogger(__name__)
+from worker import work
 
 HERE = Path(__file__).parent
 # For the C library: give the 19 MiB of a password's hash back at once, and do not keep a heap for every thread.
 _THRIFT = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 # The child processes get so long to finish what they are doing.
 STOP_WITHIN = 12.0
-CHORES_EVERY = 60.0
-LONGEST_BACK_OFF = 30.0
 
 
 def init(app: Flask) -> None:
     """Give the app its commands."""
-    for command in (serve, worker, setup, seed, settings):
+    for command in (serve, worker, setup, seed, settings, directory, turn_clock):
         app.cli.add_command(command)
     if "db" in sys.argv[1:2]:
         # Those who write migrations: the commands of Flask-Migrate.
@@ -115,6 +109,47 @@ def seed() -> None:
     print("The database was emptied, and filled with the demo world anew. Everybody is signed out.")
 
 
+@click.command("clock")
+@click.option("--forward", default="", help="Step forward by so many days, hours or minutes: 30d, 12h, 5m.")
+@click.option("--reset", is_flag=True, help="Go back to the machine's time.")
+@with_appcontext
+def turn_clock(forward: str, reset: bool) -> None:
+    """Tell the portal's time, or step it forward for everything that runs (DEMO=1 only)."""
+    if not outside().settings.demo and (forward or reset):
+        sys.exit("DEMO: only the demo's clock can be turned, so this needs DEMO=1.")
+    units = {"d": "days", "h": "hours", "m": "minutes"}
+    if reset:
+        clock.turn(timedelta())
+    elif forward:
+        if not re.fullmatch(r"[1-9][0-9]{0,4}[dhm]", forward):
+            sys.exit("--forward: write a number and d, h or m, for example 30d.")
+        clock.turn(clock.ahead + timedelta(**{units[forward[-1]]: int(forward[:-1])}))
+    print(f"{clock.now():%Y-%m-%d %H:%M} UTC" + (f" ({clock.ahead} ahead of the machine)" if clock.ahead else ""))
+
+
+@click.group()
+def directory() -> None:
+    """Take over what another system knows of organizations."""
+
+
+@directory.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--dry-run", is_flag=True, help="Say what would be done, line by line, and write nothing.")
+@with_appcontext
+def import_file(file: BinaryIO, dry_run: bool) -> None:
+    """Make organizations, people, clusters and charges as the JSON document FILE says (docs/directory.md)."""
+    content, tell = file.read(), lambda words: print(words, file=sys.stderr, flush=True)
+    try:
+        migrate_database()
+        report = import_directory(db.session(), content, now=clock.now(), tell=tell, dry_run=dry_run)
+        db.session.commit()
+    except BadDocument as bad:
+        sys.exit(str(bad))
+    except DBAPIError as trouble:
+        sys.exit(f"The database gives trouble ({trouble.orig}). Nothing was imported. Try again later.")
+    print(report)
+
+
 @click.command()
 def settings() -> None:
     """Print docs/configuration.md, made from the settings themselves."""
@@ -161,63 +196,6 @@ def migrate_database() -> None:
         upgrade(directory=str(HERE / "migrations"))
 
 
-def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
-    """Do the worker's rounds until `stop` is set or `lives` says no; database trouble is logged and waited out."""
-    next_chores, gap = 0.0, 1.0
-    while not stop.is_set() and lives():
-        try:
-            delivered = deliver_one()
-            if time.monotonic() >= next_chores:
-                do_chores(stop)
-                next_chores = time.monotonic() + CHORES_EVERY
-            gap = 1.0
-        except (DBAPIError, OSError) as trouble:
-            log.error("The database or the disk gives trouble, next try in %.0f s: %s", gap, trouble)  # noqa: TRY400
-            delivered = 0
-            stop.wait(gap)
-            gap = min(gap * 2, LONGEST_BACK_OFF)
-        if not delivered:
-            stop.wait(1.0)
-
-
-def deliver_one() -> int:
-    """Hand over the message that has been due longest; return 0 when there was none, or no way to send mail."""
-    way = outside()
-    if way.mailer is None:
-        return 0
-    return deliver_due(lambda: Session(db.engine), way.mailer, write_letter, clock, limit=1)
-
-
-def write_letter(message: Message, session: Session) -> EmailMessage:
-    """Return the letter of an outbox row; raises Undeliverable when there is nobody to write to."""
-    return outside().letters.write(message.kind.value, facts_of(message, session, outside().settings.base_url))
-
-
-def do_chores(stop: Event) -> None:
-    """Do what is due by the clock, in small transactions, until nothing is left or `stop` is set."""
-    for chore in (close_due, note_missed, _sweep, _sweep_files):
-        while not stop.is_set():
-            with Session(db.engine) as session:
-                done = chore(session, clock.now())
-                session.commit()
-            if not done:
-                break
-
-
-def _sweep(session: Session, now: datetime) -> int:
-    swept, names = sweep(session, now)
-    session.commit()
-    if names:
-        drop_unused(session, names, outside().files)
-    return swept
-
-
-def _sweep_files(session: Session, now: datetime) -> int:
-    """Forget files that no message and no draft names: their form was thrown away, or never came to its end."""
-    drop_unused(session, outside().files.older(now - timedelta(days=1)), outside().files)
-    return 0
-
-
 def _keep_apart(chosen: Settings) -> None:
     """Exit rather than serve the demo's accounts, whose passwords everybody knows, as a real installation."""
     if not chosen.demo and is_demo(db.session()):
@@ -225,7 +203,10 @@ def _keep_apart(chosen: Settings) -> None:
 
 
 def _plant() -> None:
-    plant(db.session(), outside().passwords, outside().files, now=clock.now())
+    gateway = outside().payments
+    if gateway is None:
+        sys.exit("PAYMENTS: the demo world buys plans, so it needs PAYMENTS=sandbox.")
+    plant(db.session(), outside().passwords, outside().files, gateway, now=clock.now())
     db.session.commit()
 
 

@@ -128,6 +128,12 @@ class Settings:
     smtp_password: str = _setting("", _text, "Mail account's password.")
     smtp_security: str = _setting("starttls", _one_of("none", "starttls", "tls"), "How the mail connection is secured.")
     smtp_timeout: int = _setting(20, _number(1, 30), "Seconds to wait for the mail server.")
+    payments: str = _setting(
+        "",
+        _one_of("none", "sandbox"),
+        "How plans are paid by card: none, or sandbox, which takes test cards and moves no money. Default: sandbox in "
+        "the demo, else none.",
+    )
     session_idle_hours: int = _setting(24, _number(1, 720), "A sign-in unused for so long ends.")
     session_days: int = _setting(14, _number(1, 90), "A sign-in ends after so many days in any case.")
     file_megabytes: int = _setting(25, _number(1, 1024), "Largest attachment.")
@@ -194,6 +200,8 @@ def _completed(settings: Settings) -> Settings:
         raise BadSetting(
             f"BASE_URL: sign-in cookies need https on any address but this machine's own (it is {base.geturl()!r})."
         )
+    if not settings.payments:
+        changes["payments"] = "sandbox" if settings.demo else "none"
     if not settings.database_url:
         changes["database_url"] = f"sqlite:///{settings.data / 'help-center.sqlite'}"
     if settings.secret_key and len(settings.secret_key) < 32:

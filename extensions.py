@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from config import Settings as Settings  # noqa: PLC0414 (the type of what bluep
 from gateways.files_local import LocalFiles
 from gateways.letters import Letters
 from gateways.mail_folder import FolderMailer
+from gateways.payments_sandbox import SandboxPayments
 from gateways.smtp import SmtpMailer
 from models.attachments import FileLimits
 from models.base import Model
 from models.letters import stamp
-from models.outside import FileStore, Mailer
+from models.outside import FileStore, Mailer, Payments
 from models.people import Passwords
 
 # Who must wait longer than this to write is told to try again; the page that says so is there within 10 s.
@@ -38,11 +39,32 @@ csrf = CSRFProtect()
 
 
 class SystemClock:
-    """The machine's clock, in UTC."""
+    """The machine's clock, in UTC; a demo's may run ahead of it by what its file says, for all processes alike."""
+
+    def __init__(self) -> None:
+        self.file: Path | None = None
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far it runs ahead of the machine."""
+        if self.file is None:
+            return timedelta()
+        try:
+            return timedelta(seconds=int(self.file.read_text()))
+        except (OSError, ValueError, OverflowError):
+            return timedelta()
 
     def now(self) -> datetime:
         """Return the present instant, aware, in UTC."""
-        return datetime.now(UTC)
+        return datetime.now(UTC) + self.ahead
+
+    def turn(self, ahead: timedelta) -> None:
+        """Let it run ahead from now on; raises LookupError outside of a demo."""
+        if self.file is None:
+            raise LookupError("Only a demo's clock can be turned.")
+        fresh = self.file.with_name("clock.new")
+        fresh.write_text(str(int(ahead.total_seconds())))
+        fresh.replace(self.file)
 
 
 clock = SystemClock()
@@ -58,6 +80,9 @@ class Outside:
     limits: FileLimits
     mailer: Mailer | None
     letters: Letters
+    # None where nobody can pay by card; the sandbox is the same gateway, for the page that plays its bank.
+    payments: Payments | None
+    sandbox: SandboxPayments | None
 
 
 _outside: list[Outside] = []
@@ -80,6 +105,8 @@ def init(app: Flask, settings: Settings) -> None:
     # No context processor: a page of a fault must not ask the database who is signed in.
     login.init_app(app, add_context_processor=False)
     csrf.init_app(app)
+    clock.file = settings.data / "clock" if settings.demo else None
+    sandbox = SandboxPayments(settings.data / "sandbox.sqlite") if settings.payments == "sandbox" else None
     _outside[:] = [
         Outside(
             settings=settings,
@@ -98,6 +125,8 @@ def init(app: Flask, settings: Settings) -> None:
                 settings.site_name,
                 {"moment": stamp},
             ),
+            payments=sandbox,
+            sandbox=sandbox,
         )
     ]
 

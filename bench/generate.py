@@ -16,12 +16,13 @@ from models.calendars import DEFAULT_HOURS, Calendar
 from models.catalogue import DoorName, PlanName, Severity, catalogue
 from models.choices import fill_lists
 from models.events import Event, EventKind
+from models.numbers import Counter
 from models.organizations import Cluster, Membership, Organization, Visibility
 from models.people import Passwords, Person
 from models.permissions import Role
 from models.promises import ResponseTarget
 from models.prose import RENDERER, rendered, searchable
-from models.tickets import Comment, Counter, Participant, Ticket, TicketState
+from models.tickets import Comment, Participant, Ticket, TicketState
 
 WORDS = [
     "slow",

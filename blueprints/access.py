@@ -21,12 +21,16 @@ from extensions import BUSY_MS, SAFE, clock, csrf, db, login, outside, writing
 from models import drafts, organizations, people
 from models.drafts import HeldText
 from models.events import EventKind, record
-from models.organizations import roles_of
+from models.organizations import Organization, organization_of, role_in, roles_of
 from models.people import Person, SignIn
 from models.permissions import Permission, Role, allowed
 
 View = TypeVar("View", bound=Callable[..., Any])
 HELD_MOST = 300_000
+# What is typed into these fields is neither kept nor given back: passwords, and what stands on a card.
+NEVER_KEPT = frozenset(
+    {"csrf_token", "password", "new_password", "current_password", "card_number", "card_code", "card_expiry"}
+)
 
 
 def public(view: View) -> View:
@@ -149,7 +153,7 @@ def _visitor(secret: str) -> Visitor | None:
 
 def open_sign_in(person: Person) -> None:
     """Sign the person in with a fresh session: nothing of the old cookie stays but a text that waits for them."""
-    waiting = session.get("held")
+    waiting = _waiting()
     session.clear()
     address = request.remote_addr or ""
     secret = people.sign_in(person, device=_device(), address=address, now=clock.now())
@@ -161,8 +165,12 @@ def open_sign_in(person: Person) -> None:
     g.pop("roles", None)
     session.permanent = True
     session["was"] = person.id
-    if waiting:
-        session["held"] = waiting
+    session.update(waiting)
+
+
+def _waiting() -> dict[str, Any]:
+    """Return what outlives signing in and out: a text that waits for its writer, and an invitation that was opened."""
+    return {name: session[name] for name in ("held", "invitation") if name in session}
 
 
 def close_sign_in() -> None:
@@ -172,8 +180,11 @@ def close_sign_in() -> None:
     record(db.session(), EventKind.SIGNED_OUT, now=clock.now(), actor_id=person.id)
     logout_user()
     g.pop("visitor", None)
+    opened = session.get("invitation")
     session.clear()
     session["was"] = person.id
+    if opened:
+        session["invitation"] = opened
 
 
 def _device() -> str:
@@ -210,7 +221,7 @@ def _guard() -> Response | None:
     permission: Permission | None = view.access
     if permission is not None and visitor() is None:
         return to_sign_in()
-    if permission is not None and not may(permission):
+    if permission is not None and not (may(permission) and _may_here(permission)):
         _note_denial(permission)
         abort(403)
     if request.method not in SAFE:
@@ -218,6 +229,23 @@ def _guard() -> Response | None:
         csrf.protect()
         writing()
     return None
+
+
+def _may_here(permission: Permission) -> bool:
+    """Tell whether whoever asks has the permission in the organization that the address names, if it names one.
+
+    A role in another organization gives nothing here. Raises NotFound for an organization that is not theirs.
+    """
+    slug = (request.view_args or {}).get("org")
+    if slug is None:
+        return True
+    return may_there(permission, organization_of(actor(), slug))
+
+
+def may_there(permission: Permission, organization: Organization) -> bool:
+    """Tell whether whoever asks has the permission in that organization."""
+    role = role_in(actor(), organization)
+    return role is not None and allowed((role,), permission)
 
 
 def _view() -> Any:  # noqa: ANN401 (a view function)
@@ -302,7 +330,7 @@ def _hold() -> None:
         return
     if "key" not in request.form:
         return
-    fields = {name: request.form.getlist(name) for name in request.form if name not in {"csrf_token", "password"}}
+    fields = {name: request.form.getlist(name) for name in request.form if name not in NEVER_KEPT}
     if sum(len(v) for values in fields.values() for v in values) > HELD_MOST:
         return
     writing()

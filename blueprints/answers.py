@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
+from blueprints.access import NEVER_KEPT
 from extensions import SAFE, CSRFError, db, outside
 from models.base import NotFound, Refused, Stale
 
@@ -68,8 +69,7 @@ def fault(code: int, *, message: str = "", reference: str = "", again: bool = Fa
 def _typed() -> list[tuple[str, str]]:
     if request.method in SAFE or request.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
         return []
-    hidden = {"csrf_token", "password", "new_password", "current_password"}
-    typed = [(name, value) for name, value in request.form.items(multi=True) if name not in hidden]
+    typed = [(name, value) for name, value in request.form.items(multi=True) if name not in NEVER_KEPT]
     return typed if sum(len(value) for _, value in typed) <= _KEPT_MOST else []
 
 

@@ -137,7 +137,7 @@ def open_reset(token: str) -> Answer:
 def new_password() -> Answer:
     link = entrance.find_link(db.session(), session.get("link", ""), now=clock.now())
     if link is None:
-        return invalid("auth/expired.html", what="reset")
+        return invalid("auth/expired.html", what="reset", ask="")
     return page("auth/new_password.html", form=NewPasswordForm())
 
 
@@ -147,7 +147,7 @@ def set_password() -> Answer:
     form, now = NewPasswordForm(), clock.now()
     link = entrance.find_link(db.session(), session.get("link", ""), now=now)
     if link is None:
-        return invalid("auth/expired.html", what="reset")
+        return invalid("auth/expired.html", what="reset", ask="")
     if not form.validate():
         return invalid("auth/new_password.html", form=form)
     try:

@@ -41,7 +41,8 @@ def choose() -> Answer:
 def show(org: str) -> Answer:
     organization = organization_of(actor(), org)
     view = support.overview(actor(), tickets_of(actor()), organization, now=clock.now())
-    return page("console/support.html", organization=organization, view=view)
+    tab = "premium" if request.args.get("tab") == "premium" else "upgrade"
+    return page("console/support.html", organization=organization, view=view, tab=tab)
 
 
 @bp.get("/console/<slug:org>/clusters")

@@ -8,7 +8,17 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, held, let_go, may, requires, roles
 from blueprints.conversation import attached, comment_form, detached, drafted, previewed, promise_view
-from blueprints.pages import Answer, conflict, invalid, page, see_other, severity_choices, why_none, zone_here
+from blueprints.pages import (
+    Answer,
+    conflict,
+    invalid,
+    page,
+    page_here,
+    see_other,
+    severity_choices,
+    why_none,
+    zone_here,
+)
 from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
 from extensions import clock, db, outside, reading
 from forms.base import choices
@@ -50,13 +60,12 @@ def index() -> Answer:
 
 def _wish() -> DeskWish:
     given = request.args
-    number = given.get("page", "")
     return DeskWish(
         queue=next((q for q in Queue if q.value == given.get("queue")), Queue.DUE),
         door=next((d for d in DoorName if d.value == given.get("door")), None),
         when=given.get("when", "") if given.get("when") in {"late", "soon"} else "",
         text=cleaned(given.get("q", ""))[:200].strip(),
-        page=int(number) if number.isascii() and number.isdigit() and len(number) < 5 and int(number) else 1,
+        page=page_here(),
     )
 
 

@@ -9,13 +9,14 @@ from werkzeug.datastructures import MultiDict
 from blueprints.access import actor, held, let_go, requires
 from blueprints.pages import Answer, invalid, page, see_other
 from blueprints.sheets import Sheet, explained_door
+from blueprints.tills import about_payment
 from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
 from extensions import clock, db, reading
 from models.attachments import discard, remove_file
 from models.base import NotFound, Refused
 from models.catalogue import DoorName
 from models.drafts import Draft, draft_of, drafts_of, own_draft
-from models.filing import file_ticket
+from models.filing import file_ticket, note_blocked
 from models.permissions import Permission
 from models.prose import cleaned, rendered
 from models.tickets import result_of
@@ -31,6 +32,9 @@ def new(door: str) -> Answer:
     name = DoorName(door)
     draft, fields, files = kept(door)
     asked = {part: request.args[part] for part in ("organization", "cluster", "severity") if part in request.args}
+    about = about_payment() if name is DoorName.BILLING else None
+    if about is not None:
+        draft, fields, files = None, about, []
     given = held() or fields or MultiDict()
     sheet = Sheet(name, given, asked=asked)
     if not sheet.entitled and "organization" not in asked:
@@ -75,6 +79,8 @@ def _draft(door: str) -> Draft | None:
 def _refused(door: str, sheet: Sheet) -> Answer:
     """Show the form with its errors; what was typed is a draft from now on, so that nothing is lost anywhere."""
     draft = keep_typed(door)
+    if sheet.organization is not None and not sheet.offer.open:
+        note_blocked(actor(), sheet.organization, now=clock.now())
     reading()
     _, _, files = kept(door)
     form = sheet.bound

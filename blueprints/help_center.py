@@ -45,7 +45,7 @@ def show() -> Answer:
 @bp.get("/announcements")
 @requires(Permission.HELP)
 def index() -> Answer:
-    return page("help/announcements.html", announcements=announcements(db.session(), now=clock.now()))
+    return page("help/announcements.html", announcements=announcements(actor(), now=clock.now()))
 
 
 @bp.post("/announcements/<number:id>/dismiss")

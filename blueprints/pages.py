@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 from flask import Flask, Response, flash, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import may, visitor
+from blueprints.access import may, may_there, visitor
 from extensions import Settings, clock, outside
 from models import wording
 from models.catalogue import DoorName, PlanName, catalogue_at
 from models.explanations import Explanation
+from models.money import dollars, percent
 from models.organizations import Organization, chosen_organization, memberships_of, organization_of
 from models.people import Person
 from models.permissions import Permission
@@ -90,6 +91,13 @@ def file(pieces: Iterator[bytes], *, name: str, size: int, image: str = "") -> A
     return response
 
 
+def download(pieces: Iterator[bytes], *, name: str, kind: str) -> Answer:
+    """Answer a file that is made while it is sent; `name` is plain ASCII, `kind` its media type."""
+    response = Response(pieces, content_type=f"{kind}; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
 @dataclass(frozen=True)
 class NavItem:
     """One link of the top bar."""
@@ -124,6 +132,8 @@ class Shell:
         self.organizations = [_chosen(m.organization) for m in memberships_of(person)] if person else []
         self.waiting = waiting_for(person) if person and not may(Permission.DESK) else 0
         self.nav = list(self._links()) if person else []
+        self.bills = chosen is not None and may_there(Permission.BILLING, chosen)
+        self.tabs = list(self._tabs(chosen)) if chosen and request.path.startswith("/console/") else []
 
     def _links(self) -> Iterator[NavItem]:
         path = request.path
@@ -140,11 +150,28 @@ class Shell:
         if may(Permission.ADMINISTRATION):
             yield link("Administration", "/admin")
         if self.organization:
-            yield link("Support", f"/console/{self.organization.slug}/support")
-            yield link("Clusters", f"/console/{self.organization.slug}/clusters")
+            yield link("Support", f"/console/{self.organization.slug}/support", "/console/")
         yield link("Help Center", "/help", "/help", "/announcements")
         if not may(Permission.DESK):
             yield link("Requests", "/requests", count=self.waiting)
+
+    def _tabs(self, organization: Organization) -> Iterator[NavItem]:
+        """What there is to see of the organization, as far as this person may."""
+        for label, part, permission in _TABS:
+            href = f"/console/{organization.slug}/{part}"
+            if may_there(permission, organization):
+                yield NavItem(label, href, request.path.startswith(href))
+
+
+# The pages of an organization: their tab, the last part of their address, and what it takes to see them.
+_TABS = (
+    ("Plan", "support", Permission.SUPPORT),
+    ("Members", "members", Permission.SUPPORT),
+    ("Clusters", "clusters", Permission.CLUSTERS),
+    ("Cards", "cards", Permission.BILLING),
+    ("Invoices", "invoices", Permission.BILLING),
+    ("Plan history", "history", Permission.SUPPORT),
+)
 
 
 class _Htmx:
@@ -178,6 +205,17 @@ def zone_here() -> ZoneInfo:
         person = None if g.get("broken") else visitor()
         g.zone = wording.zone(person.time_zone if person else "UTC")
     return g.zone  # type: ignore[no-any-return]
+
+
+def page_here() -> int:
+    """Return the page of a list that the address asks for; 1 for none, and for what is no page."""
+    number = request.args.get("page", "")
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 5 and int(number) else 1
+
+
+def day_of(at: datetime) -> str:
+    """Return the day of a moment in the reader's zone: "Wed 25 Nov"."""
+    return wording.day(at.astimezone(zone_here()).date(), clock.now().astimezone(zone_here()).date())
 
 
 def why_none(ticket: Ticket) -> str:
@@ -252,4 +290,4 @@ def init(app: Flask) -> None:
 
     app.jinja_env.globals.update(asset=asset, counting=counting)
     app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)
-    app.jinja_env.filters["date"] = date
+    app.jinja_env.filters.update(date=date, day=day_of, dollars=dollars, percent=percent)

@@ -32,6 +32,11 @@ SET_UP_LIFE = timedelta(hours=24)
 _EMAIL = re.compile(r"[^@\s<>\"(),:;\\]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z0-9-]{2,60}")
 
 
+def is_address(email: str) -> bool:
+    """Tell whether this can be an email address."""
+    return _EMAIL.fullmatch(email) is not None
+
+
 def make_link(
     session: Session, person: Person | None, *, now: datetime, life: timedelta, keep_others: bool = False
 ) -> str:
@@ -127,7 +132,7 @@ def set_up(
     now: datetime,
 ) -> Person:
     """Create the first administrator. Of two at the same moment one wins: the other's link is spent (NotFound)."""
-    if not _EMAIL.fullmatch(email):
+    if not is_address(email):
         raise Refused("Enter your email address, for example maya@example.com.", "email")
     check_password(password, email=email, name=name)
     spend(session, link, now=now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Labelled, Model
@@ -24,6 +24,7 @@ class EventKind(Labelled):
     TICKET_PARTICIPANT = "ticket.participant", "changed the participants"
     TICKET_CONFIDENTIAL = "ticket.confidential", "changed who can see the request"
     TICKET_FOLLOWED_UP = "ticket.followed-up", "opened a follow-up"
+    TICKET_BLOCKED = "ticket.blocked", "was kept from a technical request by the plan"
     LEAD_SUBMITTED = "lead.submitted", "asked for Premium"
     LEAD_UPDATED = "lead.updated", "sent the enquiry again"
     LEAD_STAGE = "lead.stage", "changed the stage"
@@ -31,6 +32,21 @@ class EventKind(Labelled):
     LEAD_NOTED = "lead.noted", "added a note"
     LEAD_STEP = "lead.step", "changed the next step"
     CONTRACT_STARTED = "organization.contract", "activated Premium by contract"
+    CONTRACT_ENDED = "organization.contract-ended", "ended the contract"
+    PLAN_UPGRADED = "plan.upgraded", "upgraded the plan"
+    PLAN_RENEWED = "plan.renewed", "renewed the plan"
+    PLAN_PENDING = "plan.pending", "scheduled a downgrade"
+    PLAN_KEPT = "plan.kept", "kept the plan"
+    PLAN_DOWNGRADED = "plan.downgraded", "downgraded the plan"
+    PLAN_LAPSED = "plan.lapsed", "ended the plan unpaid"
+    PAYMENT_FAILED = "payment.failed", "failed to pay"
+    PAYMENT_ENDED = "payment.ended", "ended a payment"
+    USAGE_PAID = "payment.usage", "paid for usage"
+    REFUNDED = "payment.refunded", "got money back"
+    CARD_ADDED = "card.added", "added a card"
+    CARD_DEFAULT = "card.default", "changed the default card"
+    CARD_REMOVED = "card.removed", "removed a card"
+    TAX_CHANGED = "installation.tax", "changed the tax rate"
     PROMISE_MET = "promise.met", "met the first-reply target"
     PROMISE_MISSED = "promise.missed", "missed the first-reply target"
     SIGNED_IN = "person.signed-in", "signed in"
@@ -42,6 +58,37 @@ class EventKind(Labelled):
     PROFILE_CHANGED = "person.profile-changed", "changed the profile"
     ACCESS_DENIED = "person.denied", "was refused a page"
     SET_UP = "installation.set-up", "set up the installation"
+    PERSON_ADDED = "person.added", "added a person"
+    LINK_SENT = "person.link-sent", "sent a link to choose a password"
+    STAFF_ROLE = "person.staff-role", "changed a staff role"
+    PERSON_DEACTIVATED = "person.deactivated", "deactivated an account"
+    PERSON_REACTIVATED = "person.reactivated", "reactivated an account"
+    SIGN_INS_ENDED = "person.sign-ins-ended", "ended all sessions of a person"
+    ORGANIZATION_CHANGED = "organization.changed", "changed an organization"
+    ANNOUNCEMENT_CREATED = "announcement.created", "wrote an announcement"
+    ANNOUNCEMENT_CHANGED = "announcement.changed", "changed an announcement"
+    ANNOUNCEMENT_ENDED = "announcement.ended", "ended an announcement"
+    ANNOUNCEMENT_DELETED = "announcement.deleted", "deleted an announcement"
+    LIST_ADDED = "list.added", "added to a list"
+    LIST_RENAMED = "list.renamed", "renamed an entry of a list"
+    LIST_MOVED = "list.moved", "moved an entry of a list"
+    LIST_RETIRED = "list.retired", "retired an entry of a list"
+    LIST_RESTORED = "list.restored", "brought an entry of a list back"
+    CALENDAR_CREATED = "calendar.created", "created a calendar"
+    CALENDAR_CHANGED = "calendar.changed", "changed a calendar"
+    CALENDAR_DELETED = "calendar.deleted", "deleted a calendar"
+    HOLIDAY_ADDED = "calendar.holiday-added", "added a holiday"
+    HOLIDAY_REMOVED = "calendar.holiday-removed", "removed a holiday"
+    AUDIT_EXPORTED = "audit.exported", "exported the audit log"
+    MEMBER_INVITED = "member.invited", "invited somebody"
+    INVITATION_RESENT = "member.invited-again", "sent an invitation again"
+    INVITATION_REVOKED = "member.invitation-revoked", "revoked an invitation"
+    MEMBER_JOINED = "member.joined", "joined the organization"
+    MEMBER_ROLE = "member.role", "changed the role of a member"
+    MEMBER_REMOVED = "member.removed", "ended a membership"
+    VISIBILITY_CHANGED = "organization.visibility", "changed who sees the requests"
+    DIRECTORY_IMPORTED = "installation.directory-imported", "imported the directory"
+    ORGANIZATION_IMPORTED = "organization.imported", "imported the organization"
 
 
 class Event(Model):
@@ -52,11 +99,18 @@ class Event(Model):
         Index(None, "ticket_id", "at", "id"),
         Index(None, "lead_id", "at", "id"),
         Index(None, "at", "id"),
+        # One for each filter of the audit log, in its order.
+        Index(None, "kind", "at", "id"),
+        Index(None, "actor_id", "at", "id"),
+        Index(None, "person_id", "at", "id"),
+        Index(None, "organization_id", "at", "id"),
     )
 
     kind: Mapped[EventKind]
     at: Mapped[datetime]
     actor_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    # Whom it was done to, if that is a person.
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
     organization_id: Mapped[int | None] = mapped_column(ForeignKey("organizations.id"))
     lead_id: Mapped[int | None] = mapped_column(ForeignKey("leads.id"))
@@ -72,6 +126,7 @@ def record(  # noqa: PLR0913 (each names one thing that an event is about)
     *,
     now: datetime,
     actor_id: int | None = None,
+    person_id: int | None = None,
     ticket_id: int | None = None,
     organization_id: int | None = None,
     lead_id: int | None = None,
@@ -87,6 +142,7 @@ def record(  # noqa: PLR0913 (each names one thing that an event is about)
         kind=kind,
         at=now,
         actor_id=actor_id,
+        person_id=person_id,
         ticket_id=ticket_id,
         organization_id=organization_id,
         lead_id=lead_id,
@@ -96,3 +152,13 @@ def record(  # noqa: PLR0913 (each names one thing that an event is about)
     )
     session.add(event)
     return event
+
+
+def record_many(
+    session: Session, kind: EventKind, facts: dict[int, dict[str, Any]], *, now: datetime, actor_id: int | None = None
+) -> None:
+    """Write down the same kind of event for many organizations at once: by the key of each, its JSON facts."""
+    same = {"kind": kind, "at": now, "actor_id": actor_id}
+    rows = [same | {"organization_id": key, "data": data} for key, data in facts.items()]
+    if rows:
+        session.execute(insert(Event), rows)

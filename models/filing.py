@@ -13,14 +13,15 @@ from models.calendars import Hours, hours_for
 from models.catalogue import Catalogue, DoorName, PlanName, Severity, Target, catalogue
 from models.conversations import first_message, start_promise
 from models.drafts import Draft
-from models.events import EventKind
+from models.events import EventKind, record
 from models.notices import note_event, post_to
+from models.numbers import next_number
 from models.organizations import Cluster, Organization, role_in
 from models.outbox import Letter
 from models.people import Person
 from models.promises import due
 from models.prose import SUMMARY_MOST, cleaned, searchable
-from models.tickets import Participant, Ticket, TicketState, next_number, result_of, settle
+from models.tickets import Participant, Ticket, TicketState, result_of, settle
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,12 @@ def follow_up(actor: Person, ticket: Ticket, body: str, *, key: str, now: dateti
         return file_ticket(actor, filing, key=key, now=now, draft=draft, follows=ticket)
     except Refused as refused:
         raise Refused(refused.reason, "body") from None
+
+
+def note_blocked(actor: Person, organization: Organization, *, now: datetime) -> None:
+    """Record that the plan kept somebody from a technical request: sales reads how often, never what was written."""
+    session = session_of(organization)
+    record(session, EventKind.TICKET_BLOCKED, now=now, actor_id=actor.id, organization_id=organization.id)
 
 
 def check_gate(door: DoorName, organization: Organization | None, terms: Catalogue) -> None:

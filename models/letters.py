@@ -13,15 +13,26 @@ from sqlalchemy.orm import Session
 
 from models.catalogue import PlanName, Severity
 from models.events import Event, EventKind
+from models.invitations import Invitation
+from models.invoices import InvoiceKind, invoice_of
 from models.leads import Lead
-from models.organizations import role_in
+from models.money import dollars, percent
+from models.organizations import Organization, role_in
 from models.outbox import Letter, Message
 from models.outside import Undeliverable
-from models.people import Person
-from models.permissions import Role
+from models.payments import words_of
+from models.people import Person, digest
+from models.permissions import Permission, Role, allowed
 from models.tickets import Comment, Ticket, TicketState, tickets_of
 from models.wording import day, zone
 
+_OF_MEMBERS = {Letter.INVITATION, Letter.MEMBER_ROLE, Letter.MEMBER_REMOVED}
+_OF_PLAN = {Letter.PAYMENT_RECEIPT, Letter.PAYMENT_FAILED, Letter.PLAN_PENDING, Letter.PLAN_CHANGED}
+_WHY = {
+    "downgrade": "This is the change that was asked for.",
+    "lapse": "The renewal was not paid by its last day.",
+    "contract": "The contract has ended.",
+}
 _CHANGES = (EventKind.TICKET_STATE, EventKind.TICKET_SEVERITY, EventKind.TICKET_SEVERITY_ASKED)
 
 
@@ -50,7 +61,7 @@ def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any
         "zone": person.time_zone if person else "UTC",
         "now": message.created_at,
     }
-    if message.kind is Letter.SIGN_IN_RESET:
+    if message.kind in {Letter.SIGN_IN_RESET, Letter.STAFF_ADDED}:
         if not message.data.get("token"):
             raise Undeliverable("The link in this message is gone.")
         return facts | {
@@ -61,7 +72,79 @@ def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any
         return facts | {"url": f"{base_url}/reset-password"}
     if message.kind in {Letter.LEAD_RECEIVED, Letter.LEAD_ALERT}:
         return facts | _lead_facts(message, person, session, base_url)
+    if message.kind in _OF_MEMBERS:
+        return facts | _member_facts(message, person, session, base_url)
+    if message.kind in _OF_PLAN:
+        return facts | _plan_facts(message, person, session, base_url)
     return facts | _ticket_facts(message, person, session, base_url)
+
+
+def _invitation_facts(message: Message, session: Session, base_url: str) -> dict[str, Any]:
+    invitation = session.get(Invitation, message.data["invitation"])
+    secret = message.data.get("token")
+    if invitation is None or invitation.closed_at is not None or not secret:
+        raise Undeliverable("The invitation is used, revoked or replaced.")
+    if invitation.token_hash != digest(secret):
+        raise Undeliverable("A newer mail has replaced this invitation.")
+    return {
+        "to_name": invitation.email,
+        "organization": invitation.organization.name,
+        "by": invitation.inviter.name,
+        "role": invitation.role.label,
+        "url": f"{base_url}/invitations/{secret}",
+        "expires_at": invitation.expires_at,
+    }
+
+
+def _member_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
+    if message.kind is Letter.INVITATION:
+        return _invitation_facts(message, session, base_url)
+    organization, data = session.get(Organization, message.data["organization"]), message.data
+    if organization is None:
+        raise Undeliverable("The organization is gone.")
+    role = Role(data["role"]).label if data.get("role") else ""
+    if role and (person is None or role_in(person, organization) is None):
+        raise Undeliverable("The person has left the organization.")
+    return {"organization": organization.name, "by": data["by"], "role": role, "url": f"{base_url}/"}
+
+
+def _plan_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
+    """Return what a letter about a plan or its payment says, to those who may change the plan still."""
+    organization, data = session.get(Organization, message.data["organization"]), message.data
+    if organization is None or person is None or role_in(person, organization) is None:
+        raise Undeliverable("The person has left the organization.")
+    base = f"{base_url}/console/{organization.slug}"
+    facts: dict[str, Any] = {"organization": organization.name, "url": f"{base}/support"}
+    if message.kind is Letter.PAYMENT_RECEIPT:
+        if not allowed((role_in(person, organization) or Role.NOBODY,), Permission.BILLING):
+            raise Undeliverable("The person no longer sees invoices of the organization.")
+        invoice, lines = invoice_of(organization, data["invoice"])
+        return facts | {
+            "number": invoice.number,
+            "credit": invoice.kind is InvoiceKind.CREDIT_NOTE,
+            "lines": [(line.words, dollars(line.cents)) for line in lines],
+            "tax": f"{percent(invoice.tax_basis_points)}: {dollars(invoice.tax)}" if invoice.tax else "",
+            "total": dollars(abs(invoice.total)),
+            "card": invoice.card,
+            "url": f"{base}/invoices/{invoice.number}",
+        }
+    if message.kind is Letter.PAYMENT_FAILED:
+        last_day = data["last_day"]
+        return facts | {
+            "amount": dollars(data["cents"]),
+            "reason": words_of(data["reason"]),
+            "plan": PlanName(data["plan"]).label if data["plan"] else "",
+            "last_day": f"{stamp(datetime.fromisoformat(last_day), person.time_zone, message.created_at)} "
+            f"({person.time_zone})"
+            if last_day
+            else "",
+            "url": f"{base}/cards",
+        }
+    facts |= {name: PlanName(data[name]).label for name in ("before", "after")}
+    if message.kind is Letter.PLAN_PENDING:
+        on = datetime.fromisoformat(data["on"])
+        return facts | {"on": f"{stamp(on, person.time_zone, message.created_at)} ({person.time_zone})"}
+    return facts | {"why": _WHY[data["why"]]}
 
 
 def _lead_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Organization(Model):
     """A customer of the company: it has a plan, members, clusters and a calendar of business hours."""
 
     __tablename__ = "organizations"
+    __table_args__ = (Index(None, "name", "id"), Index(None, "calendar_id"), Index(None, "contract_end"))
 
     slug: Mapped[str] = mapped_column(String(60), unique=True)
     name: Mapped[str]
@@ -31,8 +32,6 @@ class Organization(Model):
     plan_since: Mapped[datetime]
     visibility: Mapped[Visibility] = mapped_column(default=Visibility.EVERYONE)
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"))
-    renews_at: Mapped[datetime | None]
-    card: Mapped[str] = mapped_column(String(40), default="")
     # Only while a contract sets the plan: its first and last day, and who looks after the organization.
     contract_start: Mapped[date | None]
     contract_end: Mapped[date | None]
@@ -52,6 +51,8 @@ class Membership(Model):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"))
     role: Mapped[Role]
+    # Not known of those who belonged to it before this was written down, or whom the directory names.
+    joined_at: Mapped[datetime | None]
 
     organization: Mapped[Organization] = relationship(back_populates="members", lazy="joined", innerjoin=True)
     person: Mapped[Person] = relationship(back_populates="memberships")
@@ -126,6 +127,18 @@ def managers_of(organization: Organization) -> Select[Person]:
         )
         .order_by(Person.name)
     )
+
+
+def managers(organization: Organization) -> list[Person]:
+    """Return those who may change the organization's plan, by name."""
+    return list(session_of(organization).scalars(managers_of(organization)))
+
+
+def owners(organization: Organization) -> list[Person]:
+    """Return the organization's active Owners, by name."""
+    mine = (Membership.organization_id == organization.id) & (Membership.role == Role.OWNER)
+    query = select(Person).join(Membership, Membership.person_id == Person.id).where(mine, Person.active)
+    return list(session_of(organization).scalars(query.order_by(Person.name)))
 
 
 def clusters_of(organization: Organization) -> list[Cluster]:

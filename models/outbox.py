@@ -40,10 +40,18 @@ class Letter(Labelled):
     TICKET_PARTICIPANT = "ticket_participant", "Added to a request"
     TICKET_ASSIGNED = "ticket_assigned", "Ticket assigned"
     TICKET_SEVERITY_ASKED = "ticket_severity_asked", "Higher severity asked for"
+    INVITATION = "invitation", "Invitation"
+    MEMBER_ROLE = "member_role", "Role changed"
+    MEMBER_REMOVED = "member_removed", "Membership ended"
+    PAYMENT_RECEIPT = "payment_receipt", "Receipt"
+    PAYMENT_FAILED = "payment_failed", "Payment failed"
+    PLAN_PENDING = "plan_pending", "Downgrade scheduled"
+    PLAN_CHANGED = "plan_changed", "Plan changed"
     LEAD_RECEIVED = "lead_received", "Enquiry received"
     LEAD_ALERT = "lead_alert", "New enquiry for sales"
     SIGN_IN_RESET = "sign_in_reset", "Link for a new password"
     PASSWORD_CHANGED = "password_changed", "Password changed"
+    STAFF_ADDED = "staff_added", "Link for a first password"
 
 
 class MessageState(Labelled):
@@ -104,6 +112,10 @@ class Message(Model):
             raise Refused("This message is sent, or on its way. There is nothing to send again.")
         if self.kind is Letter.SIGN_IN_RESET:
             raise Refused("The link in this message is gone. Ask the person to request a new one.")
+        if self.kind is Letter.INVITATION:
+            raise Refused("The link in this message is gone. Ask an Owner to send the invitation again.")
+        if self.kind is Letter.STAFF_ADDED:
+            raise Refused("The link in this message is gone. Send a new one from the page of the person.")
         self.state = MessageState.WAITING
         self.attempts = 0
         self.next_at = now

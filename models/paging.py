@@ -10,6 +10,11 @@ NUMBERED_TO = 40
 PAGE_MOST = 10_000
 
 
+def within(page: int, total: int, size: int) -> int:
+    """Return the page that there is: the last one for a page beyond it, as far as it is known which that is."""
+    return min(page, max(1, -(-total // size))) if total <= COUNTED_TO else page
+
+
 @dataclass(frozen=True)
 class Paging:
     """Which part of a list a page shows, and the links to the others. `total` above a thousand means "more"."""

@@ -39,6 +39,7 @@ class Person(Model):
     """Somebody with an account: a customer, staff, or both."""
 
     __tablename__ = "people"
+    __table_args__ = (Index(None, "name", "id"),)
 
     email: Mapped[str] = mapped_column(String(254))
     # Databases disagree on comparing without case, so the folded copy is what is compared.
@@ -125,6 +126,8 @@ PER_ACCOUNT = Limit("account", 10, timedelta(minutes=15))
 PER_ADDRESS = Limit("address", 30, timedelta(minutes=15))
 RESET_PER_ACCOUNT = Limit("reset", 3, timedelta(minutes=15))
 RESET_PER_ADDRESS = Limit("reset-address", 30, timedelta(minutes=15))
+INVITES_PER_ADDRESS = Limit("invite-address", 5, timedelta(days=1))
+INVITES_PER_PERSON = Limit("invite", 30, timedelta(hours=1))
 CONTACT_PER_PERSON = Limit("contact", 5, timedelta(hours=1))
 
 

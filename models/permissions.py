@@ -15,11 +15,16 @@ class Permission(Labelled):
     REQUESTS = "requests", "follow and answer the requests that they can see"
     SUPPORT = "support", "see their organization's plan"
     CLUSTERS = "clusters", "see their organization's clusters"
+    BILLING = "billing", "change their organization's plan, see its cards and invoices"
+    MEMBERS = "members", "invite and remove people of their organization, and choose who sees its requests"
     DESK = "desk", "see every request, with its internal notes"
     ANSWER = "answer", "answer, assign and classify requests"
     SALES = "sales", "work the enquiries about the Premium plan"
     DELIVERY = "delivery", "see mail that could not be delivered, and send it again"
-    ADMINISTRATION = "administration", "see the state of the installation"
+    ADMINISTRATION = (
+        "administration",
+        "run the installation: people, organizations, announcements, lists, calendars and the audit log",
+    )
 
 
 class Role(Labelled):
@@ -42,8 +47,8 @@ _CUSTOMER = _EVERYONE | {P.SUPPORT, P.CLUSTERS}
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.NOBODY: _EVERYONE,
     Role.MEMBER: _CUSTOMER,
-    Role.BILLING_ADMIN: _CUSTOMER,
-    Role.OWNER: _CUSTOMER,
+    Role.BILLING_ADMIN: _CUSTOMER | {P.BILLING},
+    Role.OWNER: _CUSTOMER | {P.BILLING, P.MEMBERS},
     Role.AGENT: _EVERYONE | {P.DESK, P.ANSWER, P.DELIVERY},
     Role.SALES: _EVERYONE | {P.SALES},
     Role.ADMINISTRATOR: _EVERYONE | {P.DELIVERY, P.ADMINISTRATION},

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models import wording
@@ -89,7 +89,7 @@ class ResponseTarget(Model):
 
     __tablename__ = "response_targets"
     # The one row of a cycle is also what keeps two workers from announcing the same miss twice.
-    __table_args__ = (UniqueConstraint("ticket_id", "cycle"),)
+    __table_args__ = (UniqueConstraint("ticket_id", "cycle"), Index(None, "calendar_id", "met_at"))
 
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
     cycle: Mapped[int]

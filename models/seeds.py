@@ -16,18 +16,20 @@ from models.choices import fill_lists
 from models.chores import note_missed
 from models.demo import ACCOUNTS, PASSWORD
 from models.enquiries import enquire
+from models.numbers import Counter
 from models.organizations import Cluster, Membership, Organization, Visibility
 from models.outbox import Message, MessageState
-from models.outside import FileStore
+from models.outside import FileStore, Payments
 from models.people import Passwords, Person, folded, person_by_email
 from models.permissions import Role
+from models.purchases import VISA, buy, charge_open, tell_purchases
 from models.stories import summary_of, tell
-from models.tickets import Counter, Ticket
+from models.tickets import Ticket
 
 # Mail about older things has long been delivered; the rest goes out when the worker starts.
 DELIVERED_BEFORE = timedelta(hours=1)
 # So that keys look like those of a portal in use.
-FIRST_NUMBERS = {"TECH": 1260, "BILL": 400, "LEAD": 30}
+FIRST_NUMBERS = {"TECH": 1260, "BILL": 400, "LEAD": 30, "INV": 2040, "CN": 110}
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,17 @@ class _House:
 
     slug: str
     name: str
-    plan: PlanName
     zone: str
     members: dict[str, Role]
     clusters: tuple[tuple[str, str, str, str, str], ...]
     holidays: dict[tuple[int, int], str]
     visibility: Visibility = Visibility.EVERYONE
-    renews_in: timedelta | None = None
-    card: str = ""
 
 
 _HOUSES = (
     _House(
         "aurora-games",
         "Aurora Games",
-        PlanName.BASIC,
         "Europe/Berlin",
         {"owner@aurora.example": Role.OWNER, "partner@consult.example": Role.MEMBER},
         (
@@ -62,7 +60,6 @@ _HOUSES = (
     _House(
         "lumen-retail",
         "Lumen Retail",
-        PlanName.STANDARD,
         "America/New_York",
         {
             "owner@lumen.example": Role.OWNER,
@@ -75,13 +72,10 @@ _HOUSES = (
             ("dev-sandbox", "Starter", "us-west-2", "Development", "v7.1.6"),
         ),
         {(1, 1): "New Year’s Day", (7, 4): "Independence Day", (11, 11): "Veterans Day", (12, 25): "Christmas Day"},
-        renews_in=timedelta(days=8, hours=3),
-        card="Visa ending 4242",
     ),
     _House(
         "northwind-bank",
         "Northwind Bank",
-        PlanName.ENTERPRISE,
         "Europe/Berlin",
         {
             "owner@northwind.example": Role.OWNER,
@@ -96,14 +90,10 @@ _HOUSES = (
         ),
         {(1, 1): "New Year’s Day", (5, 1): "Labour Day", (12, 25): "Christmas Day", (12, 26): "Boxing Day"},
         visibility=Visibility.MANAGERS,
-        renews_in=timedelta(days=19),
-        card="Mastercard ending 8210",
     ),
     _House(
         "harbor-logistics",
         "Harbor Logistics",
-        # Its Premium comes with a contract: models/enquiries.py.
-        PlanName.ENTERPRISE,
         "Asia/Tokyo",
         {"owner@harbor.example": Role.OWNER},
         (
@@ -158,7 +148,7 @@ def found(session: Session) -> None:
     session.flush()
 
 
-def plant(session: Session, passwords: Passwords, files: FileStore, *, now: datetime) -> None:
+def plant(session: Session, passwords: Passwords, files: FileStore, payments: Payments, *, now: datetime) -> None:
     """Fill an empty database with the demo world, as it is at `now` (aware); the caller commits."""
     fill_lists(session)
     people = _people(session, passwords, now - timedelta(days=400))
@@ -167,8 +157,12 @@ def plant(session: Session, passwords: Passwords, files: FileStore, *, now: date
     session.add_all(Counter(name=prefix, value=number) for prefix, number in FIRST_NUMBERS.items())
     _announce(session, now)
     session.flush()
-    # Contracts first: a request is promised by the plan that its organization has by then.
+    # Plans and contracts first: a request is promised by the plan that its organization has by then.
+    signed = now - timedelta(days=100)
+    buy(session, payments, "harbor-logistics", "owner@harbor.example", PlanName.ENTERPRISE, VISA, at=signed)
     enquire(session, now=now)
+    charge_open(session, payments, now=now - timedelta(days=90))
+    tell_purchases(session, payments, now=now)
     tell(session, files, now=now)
     note_missed(session, now)
     old = update(Message).where(Message.created_at < now - DELIVERED_BEFORE)
@@ -231,13 +225,14 @@ def _found_house(session: Session, house: _House, people: dict[str, Person], now
     organization = Organization(
         slug=house.slug,
         name=house.name,
-        plan=house.plan.value,
-        plan_since=now - timedelta(days=90),
+        plan=PlanName.BASIC.value,
+        plan_since=now - timedelta(days=400),
         visibility=house.visibility,
         calendar_id=calendar.id,
-        renews_at=now + house.renews_in if house.renews_in else None,
-        card=house.card,
-        members=[Membership(person=people[email], role=role) for email, role in house.members.items()],
+        members=[
+            Membership(person=people[email], role=role, joined_at=now - timedelta(days=400))
+            for email, role in house.members.items()
+        ],
     )
     session.add(organization)
     session.flush()

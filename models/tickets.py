@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint, false, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint, false, or_, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
@@ -47,15 +47,6 @@ class TicketState(Labelled):
 
 ACTIVE = (TicketState.OPEN, TicketState.IN_PROGRESS, TicketState.WAITING)
 OURS = (TicketState.OPEN, TicketState.IN_PROGRESS)
-
-
-class Counter(Model):
-    """The last number given out under a name; a row's lock gives each number once on every database."""
-
-    __tablename__ = "counters"
-
-    name: Mapped[str] = mapped_column(String(20), unique=True)
-    value: Mapped[int]
 
 
 class Ticket(Model):
@@ -163,16 +154,6 @@ class Submission(Model):
     key: Mapped[str] = mapped_column(String(40))
     result: Mapped[str]
     at: Mapped[datetime]
-
-
-def next_number(session: Session, name: str) -> int:
-    """Return the next number of the counter; concurrent callers never get the same one."""
-    bumped = update(Counter).where(Counter.name == name).values(value=Counter.value + 1)
-    if session.execute(bumped).rowcount != 1:  # type: ignore[attr-defined]
-        session.add(Counter(name=name, value=1))
-        session.flush()
-        return 1
-    return session.scalars(select(Counter.value).where(Counter.name == name)).one()
 
 
 def result_of(actor: Person, key: str) -> str | None:

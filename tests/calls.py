@@ -35,7 +35,7 @@ def calls(app: Flask, key: str, file: str, lead: str = "LEAD-1") -> Iterator[Cal
     """Every route by every method of its own, its address filled with Lumen's things."""
     values = {
         "key": key, "org": LUMEN, "door": "billing", "mark": "0" * 12, "name": "app.css", "token": "t" * 20, "id": "1",
-        "person": "1",
+        "person": "1", "plan": "standard", "number": "INV-1", "slug": LUMEN, "holiday": "1", "part": "component",
     }  # fmt: skip
     for rule in app.url_map.iter_rules():
         given = {name: values[name] for name in rule.arguments}
@@ -43,6 +43,8 @@ def calls(app: Flask, key: str, file: str, lead: str = "LEAD-1") -> Iterator[Cal
             given["key"] = lead
         if rule.endpoint == "attachments.show":
             given["id"] = file
+        if rule.endpoint.startswith("payments."):
+            given["id"] = "p" * 20
         if rule.endpoint == "help_center.old_door":
             given["door"] = "6"
         path = re.sub(r"<(?:[^<>]*:)?(\w+)>", lambda match: given[match[1]], rule.rule)  # noqa: B023 (used at once)

@@ -83,6 +83,7 @@ def moulds(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable
     def mould(name: str) -> Path:
         path = folder / name
         if not path.exists():
+            _till().unlink(missing_ok=True)
             if name == "empty":
                 _wipe(engine, None)
                 Model.metadata.create_all(engine)
@@ -93,15 +94,24 @@ def moulds(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable
                         settle_town(session)
                     else:
                         outside = extensions.outside()
-                        seeds.plant(session, outside.passwords, outside.files, now=extensions.clock.now())
+                        gateway = outside.payments
+                        assert gateway is not None
+                        seeds.plant(session, outside.passwords, outside.files, gateway, now=extensions.clock.now())
                         session.commit()
             with engine.connect() as connection:
                 connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             engine.dispose()
             shutil.copyfile(str(engine.url.database), path)
+            if _till().exists():
+                shutil.copyfile(_till(), path.with_name(f"{name}.till"))
         return path
 
     return mould
+
+
+def _till() -> Path:
+    """Where the sandbox keeps its cards and charges: they are as old as the database that they belong to."""
+    return extensions.outside().settings.data / "sandbox.sqlite"
 
 
 def _wipe(engine: Engine, mould: Path | None) -> None:
@@ -116,6 +126,9 @@ def _wipe(engine: Engine, mould: Path | None) -> None:
     fresh = path.with_name(path.name + ".fresh")
     shutil.copyfile(mould, fresh)
     fresh.replace(path)
+    till = mould.with_name(f"{mould.name}.till")
+    if till.exists():
+        shutil.copyfile(till, _till())
 
 
 @pytest.fixture

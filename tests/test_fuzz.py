@@ -25,7 +25,8 @@ FIELDS = (
     "confidential", "key", "body", "seen", "mode", "then", "state", "assignee", "reason", "person", "file", "email",
     "password", "name", "time_zone", "theme", "page_size", "shortcuts", "next", "current_password", "new_password",
     "need", "company", "phone", "contact_time", "website", "owner", "stage", "step", "on", "start", "end", "manager",
-    "note",
+    "note", "was", "role", "calendar", "kind", "from", "until", "label", "title",
+    "starts_at", "ends_at", "plans", "tone", "zone", "date", "holiday", "d01a", "d01b",
 )  # fmt: skip
 QUERY = (
     "q",
@@ -42,6 +43,11 @@ QUERY = (
     "next",
     "cluster",
     "stage",
+    "kind",
+    "person",
+    "from",
+    "until",
+    "key",
 )
 # As they stand in the body of a form: among them UTF-8 that is none, and half a surrogate pair.
 RAW = ("%ff%fe", "%00", "a%00b", "%ed%a0%80", "%c0%af", "%", "%zz", "%f0%9f%91%a9%e2%80%8d", "a%0d%0aX-Evil:+1")

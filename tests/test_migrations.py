@@ -32,7 +32,14 @@ FOLDER = str(HERE / "migrations")
 def app(tmp_path: Path) -> Iterator[Flask]:
     before = list(extensions._outside)
     app = create_app(
-        read_settings({"DATA_FOLDER": str(tmp_path / "data"), "ARGON2_MEMORY_KIB": "8", "ARGON2_ROUNDS": "1"})
+        read_settings(
+            {
+                "DATA_FOLDER": str(tmp_path / "data"),
+                "ARGON2_MEMORY_KIB": "8",
+                "ARGON2_ROUNDS": "1",
+                "PAYMENTS": "sandbox",
+            }
+        )
     )
     with app.app_context():
         yield app
@@ -67,7 +74,9 @@ def test_constraints_have_the_names_of_the_models(app: Flask) -> None:
 
 def test_up_and_down_and_up_with_the_demo_world(app: Flask) -> None:
     migrate_database()
-    plant(db.session(), outside().passwords, outside().files, now=NOW)
+    gateway = outside().payments
+    assert gateway is not None
+    plant(db.session(), outside().passwords, outside().files, gateway, now=NOW)
     db.session.commit()
     assert len(db.session.scalars(select(Ticket.id)).all()) > 30
     db.session.remove()
@@ -82,3 +91,11 @@ def test_children_stay_when_the_pragma_is_back(app: Flask) -> None:
     migrate_database()
     with db.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_the_directory_import_brings_the_database_up_to_date_itself(app: Flask, tmp_path: Path) -> None:
+    path = tmp_path / "directory.json"
+    path.write_text('{"format": 1, "organizations": []}')
+    result = app.test_cli_runner().invoke(args=["directory", "import", str(path)])
+    assert (result.exit_code, result.output) == (0, "Everything is as the document says.\n")
+    assert tables(app) == set(Model.metadata.tables) | {"alembic_version"}

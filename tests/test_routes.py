@@ -37,6 +37,11 @@ def test_every_page_that_somebody_reaches_is_a_good_page(
     assert wanted <= set(seen), f"reached {sorted(seen)}"
     if email.startswith("agent"):
         assert {"desk.index", "desk.show", "desk.edit_severity", "desk.print_view"} <= set(seen)
+    elif email.startswith("admin"):
+        assert {"admin.people_index", "admin.show_person", "admin.ask_deactivate", "admin.show_organization"} <= set(
+            seen
+        )
+        assert {"admin.new_person", "admin.organizations_index", "audit.index"} <= set(seen)
     elif email.startswith("sales"):
         assert {"sales.index", "sales.show", "sales.ask_won"} <= set(seen)
     elif "@lumen" in email:

@@ -20,8 +20,30 @@ WIDE, PHONE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 8
 
 # {} stands for a request that somebody of Northwind Bank has filed, {name} for a file name.
 PAGES = {
-    None: ["/plans", "/sign-in", "/reset-password", "/reset-password/sent", "/reset-password/new", "/nowhere"],
+    None: [
+        "/plans",
+        "/invitations",
+        "/sign-in",
+        "/reset-password",
+        "/reset-password/sent",
+        "/reset-password/new",
+        "/nowhere",
+    ],
     "owner@northwind.example": [
+        *(
+            "/console/northwind-bank/members",
+            "/console/northwind-bank/members/7",
+            "/console/northwind-bank/members/7/remove",
+        ),
+        *("/console/northwind-bank/leave", "/console/northwind-bank/support?tab=premium"),
+        *("/console/northwind-bank/upgrade/enterprise", "/console/northwind-bank/downgrade/standard"),
+        *(
+            "/console/northwind-bank/cards",
+            "/console/northwind-bank/cards/new",
+            "/console/northwind-bank/cards/2/remove",
+        ),
+        *("/console/northwind-bank/invoices", "/console/northwind-bank/invoices/INV-2042"),
+        *("/console/northwind-bank/history",),
         *("/console/northwind-bank/support", "/console/northwind-bank/clusters", "/help", "/announcements", "/plans"),
         *("/help/technical/new?severity=S2", "/help/billing/new", "/help/drafts", "/requests", "/requests?status=all"),
         *("/requests?q=nothing-like-this", "/requests/{}", "/requests/{}/severity", "/requests/{}/participants"),
@@ -31,6 +53,8 @@ PAGES = {
         *(
             "/console/aurora-games/support",
             "/console/aurora-games/contact-sales",
+            "/console/aurora-games/upgrade/standard",
+            "/console/aurora-games/upgrade/standard/card",
             "/help/technical/new",
             "/help/technical/new?organization=aurora-games",
         ),
@@ -44,13 +68,35 @@ PAGES = {
         *("/sales", "/sales?stage=won", "/sales?q=nothing-like-this", "/sales/LEAD-34", "/sales/LEAD-34/won"),
         *("/sales/LEAD-31", "/sales/LEAD-31/won"),
     ],
-    "admin@support.example": ["/admin", "/delivery", "/desk"],
+    "admin@support.example": [
+        *("/admin", "/delivery", "/desk", "/admin/people", "/admin/people?kind=deactivated&q=nothing-like-this"),
+        *("/admin/people/new", "/admin/people/9", "/admin/people/12", "/admin/people/9/deactivate"),
+        *(
+            "/admin/organizations",
+            "/admin/organizations/lumen-retail",
+            "/admin/announcements",
+            "/admin/announcements/new",
+            "/admin/announcements/1",
+            "/admin/announcements/1/end",
+            "/admin/calendars",
+            "/admin/calendars/new",
+            "/admin/calendars/1",
+            "/admin/calendars/1/delete",
+            "/admin/lists",
+            "/admin/lists/entries/1",
+            "/admin/audit",
+            "/admin/tax",
+            "/admin/audit?person=x@y.example",
+        ),
+    ],
 }
 # Answers that are no pages of their own: redirects, machines' lines, files, and links that work once.
 NO_PAGES = {
     *("console.start", "help_center.old_landing", "help_center.old_door", "help_center.old_requests"),
     *("auth.open_reset", "auth.open_set_up", "auth.set_up", "ops.alive", "ops.ready", "assets.show"),
-    *("attachments.show", "demo.show"),
+    *("attachments.show", "demo.show", "invited.open_link"),
+    # The journeys of buying look at these: a payment must be under way.
+    *("payments.show", "payments.ask"),
 }
 RUN = """async options => (await axe.run(document, options)).violations.map(
   ({ id, nodes }) => ({ id, nodes: nodes.map(node => node.html.slice(0, 150)) }))"""

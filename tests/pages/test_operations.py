@@ -9,7 +9,7 @@ from factories import AURORA, LUMEN, Town, now
 from page import Browser
 from sqlalchemy import select
 
-import cli
+import worker
 from models.announcements import Announcement, Tone
 from models.outbox import Letter, Message, MessageState
 from models.tickets import TicketState
@@ -49,7 +49,7 @@ def test_a_letter_with_a_spent_link_is_not_sent_again(town: Town, sign_in: SignI
 def test_what_was_sent_is_in_the_demo_mailbox(town: Town, client: Browser) -> None:
     town.file(summary="Märchen <b>")
     with client.app.app_context():
-        assert cli.deliver_one() == 1
+        assert worker.deliver_one() == 1
     page = client.get("/demo/mail")
     assert "Märchen <b>" in page.main
     (link,) = [link for link in page.links() if link.startswith("/demo/mail/")]

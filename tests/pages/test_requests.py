@@ -124,7 +124,7 @@ def test_pages_show_every_request_once(town: Town, sign_in: SignIn) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' OR 1=1 --", "{{7*7}}"]
+    "text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' OR 1=1 --", "{{1234*5678}}"]
 )
 def test_what_is_searched_for_is_text(lumen: Browser, text: str) -> None:
     from urllib.parse import quote
@@ -132,7 +132,7 @@ def test_what_is_searched_for_is_text(lumen: Browser, text: str) -> None:
     for path in ("/requests?q=", "/requests?status=", "/requests?organization=", "/requests?page="):
         page = lumen.get(path + quote(text))
         assert text not in page.html or text.startswith("{{")
-        assert "49" not in page.main
+        assert "7006652" not in page.main
     assert lumen.get(f"/requests?q={quote(text)}").find("/requests")[0].value_of("q") == text
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 import extensions
 from gateways.files_local import LocalFiles
 from gateways.letters import Letters
+from gateways.payments_sandbox import SandboxPayments
 from models.attachments import FileLimits, Upload, attach, store
 from models.base import Model
 from models.chores import BATCH, close_due, drop_unused, note_missed, sweep
@@ -43,7 +44,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     engine = create_engine(f"sqlite:///{folder / 'chores.sqlite'}")
     Model.metadata.create_all(engine)
     with Session(engine) as session:
-        plant(session, Passwords(8, 1), LocalFiles(folder / "files"), now=NOW)
+        gateway = SandboxPayments(folder / "pay.sqlite")
+        plant(session, Passwords(8, 1), LocalFiles(folder / "files"), gateway, now=NOW)
         session.commit()
     engine.dispose()
     return folder

@@ -54,6 +54,21 @@ def facts(**changed: object) -> dict[str, object]:
         "expires_at": AT,
         "plan": "Standard",
         "answer_by": "Thu 26 Nov",
+        "by": "Daniel Reyes",
+        "role": "Organization Billing Admin",
+        "number": "INV-2041",
+        "credit": False,
+        "lines": [("Standard plan", "$29.00"), ("Standard usage: 10 % of the $412.50 of October 2026", "$12.25")],
+        "tax": "19 %: $7.84",
+        "total": "$49.09",
+        "card": "Visa ending 4242",
+        "amount": "$29.00",
+        "reason": "The bank declined this card. Nothing was charged. Try another card, or ask your bank.",
+        "last_day": "Wed 2 Dec, 09:30 (Europe/Berlin)",
+        "before": "Enterprise",
+        "after": "Standard",
+        "on": "Wed 2 Dec, 09:30 (Europe/Berlin)",
+        "why": "The contract has ended.",
     } | changed
 
 

@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 import extensions
 from gateways.files_local import LocalFiles
+from gateways.payments_sandbox import SandboxPayments
 from models.announcements import announcements
 from models.attachments import Attachment, contents
 from models.base import Model
+from models.cards import default_card
 from models.catalogue import DoorName, Severity
 from models.demo import ACCOUNTS, PASSWORD
 from models.events import Event, EventKind
@@ -24,6 +26,7 @@ from models.outbox import Message, MessageState
 from models.people import Passwords, Person
 from models.promises import face
 from models.seeds import empty, found, is_demo, is_empty, person, plant, ticket_of_story
+from models.subscriptions import subscription_of
 from models.tickets import Ticket, TicketState, tickets_of
 
 PASSWORDS = Passwords(8, 1)
@@ -55,7 +58,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 def test_every_kind_of_request_is_there(session: Session, tmp_path: Path, now: datetime) -> None:
-    plant(session, PASSWORDS, LocalFiles(tmp_path / "files"), now=now)
+    plant(session, PASSWORDS, LocalFiles(tmp_path / "files"), SandboxPayments(tmp_path / "pay.sqlite"), now=now)
     session.commit()
     tickets = session.scalars(select(Ticket)).unique().all()
     assert 30 <= len(tickets) <= 45
@@ -73,7 +76,7 @@ def test_every_kind_of_request_is_there(session: Session, tmp_path: Path, now: d
 
 def test_particular_requests(session: Session, tmp_path: Path, now: datetime) -> None:
     files = LocalFiles(tmp_path / "files")
-    plant(session, PASSWORDS, files, now=now)
+    plant(session, PASSWORDS, files, SandboxPayments(tmp_path / "pay.sqlite"), now=now)
     late = ticket_of_story(session, "ledger-down")
     assert face(late.target, UTC_ZONE, now).words == "Late by 42 min"
     missed = (Event.ticket_id == late.id) & (Event.kind == EventKind.PROMISE_MISSED)
@@ -87,7 +90,7 @@ def test_particular_requests(session: Session, tmp_path: Path, now: datetime) ->
 
 
 def test_people_organizations_and_the_rest(session: Session, tmp_path: Path, now: datetime) -> None:
-    plant(session, PASSWORDS, LocalFiles(tmp_path / "files"), now=now)
+    plant(session, PASSWORDS, LocalFiles(tmp_path / "files"), SandboxPayments(tmp_path / "pay.sqlite"), now=now)
     assert {one.email for one in session.scalars(select(Person))} == {account.email for account in ACCOUNTS}
     assert PASSWORDS.fits(person(session, "owner@lumen.example"), PASSWORD)
     partner = person(session, "partner@consult.example")
@@ -95,15 +98,19 @@ def test_people_organizations_and_the_rest(session: Session, tmp_path: Path, now
     per_house = select(func.count(Cluster.id)).group_by(Cluster.organization_id)
     assert all(2 <= count <= 4 for count in session.scalars(per_house))
     lumen = session.scalars(select(Organization).where(Organization.slug == "lumen-retail")).one()
-    assert (lumen.plan, lumen.card) == ("standard", "Visa ending 4242")
-    assert timedelta(days=8) <= lumen.renews_at - now <= timedelta(days=9)
+    running, card = subscription_of(lumen), default_card(lumen)
+    assert lumen.plan == "standard"
+    assert card is not None
+    assert card.words == "Visa ending 4242"
+    assert running is not None
+    assert timedelta(days=5) <= running.period_end - now <= timedelta(days=9)
     hidden = [one.slug for one in session.scalars(select(Organization)) if one.visibility is not Visibility.EVERYONE]
     assert hidden == ["northwind-bank"]
-    assert announcements(session, now=now)
+    assert announcements(person(session, "owner@lumen.example"), now=now)
 
 
 def test_only_the_last_hour_s_mail_waits(session: Session, tmp_path: Path, now: datetime) -> None:
-    plant(session, PASSWORDS, LocalFiles(tmp_path / "files"), now=now)
+    plant(session, PASSWORDS, LocalFiles(tmp_path / "files"), SandboxPayments(tmp_path / "pay.sqlite"), now=now)
     messages = session.scalars(select(Message)).all()
     waiting = [message for message in messages if message.state is MessageState.WAITING]
     assert 5 <= len(waiting) <= 20
@@ -114,14 +121,14 @@ def test_only_the_last_hour_s_mail_waits(session: Session, tmp_path: Path, now: 
 def test_emptied_and_filled_anew(session: Session, tmp_path: Path) -> None:
     files = LocalFiles(tmp_path / "files")
     assert is_empty(session)
-    plant(session, PASSWORDS, files, now=MOMENTS[0])
+    plant(session, PASSWORDS, files, SandboxPayments(tmp_path / "pay.sqlite"), now=MOMENTS[0])
     session.commit()
     assert is_demo(session)
     empty(session)
     assert is_empty(session)
     assert not is_demo(session)
     assert not any(sizes_of(session).values())
-    plant(session, PASSWORDS, files, now=MOMENTS[1])
+    plant(session, PASSWORDS, files, SandboxPayments(tmp_path / "pay.sqlite"), now=MOMENTS[1])
     session.commit()
 
 
