@@ -17,8 +17,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import cli
 import extensions
-from blueprints import ALL, access, answers, assets, pages
+from blueprints import ALL, access, again, answers, assets, pages
 from config import MEGABYTE, BadSetting, Settings, read_settings
+from gateways import databases
 
 HERE = Path(__file__).parent
 
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     cli.init(app)
     access.check_marks(app)
+    again.init(app)
     return app
 
 
@@ -76,6 +78,7 @@ def configuration(settings: Settings) -> dict[str, object]:
     return {
         "SECRET_KEY": settings.secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": databases.options(settings.database_url, settings.web_threads),
         "TRUSTED_HOSTS": sorted(settings.hosts),
         "MAX_CONTENT_LENGTH": settings.files_per_message * settings.file_megabytes * MEGABYTE + 4 * MEGABYTE,
         # 65,536 characters of four bytes each, written as %XX: the longest form that is still valid.

@@ -82,10 +82,22 @@ def _base_url(value: str) -> str:
 
 def _database(value: str) -> str:
     path = value.removeprefix("sqlite:///")
-    if path == value or not path or path.startswith(":") or "?" in path:
-        raise ValueError("only sqlite:///<path of a file> is supported by this version")
-    if not Path(path).parent.is_dir():
-        raise ValueError(f"the folder {Path(path).parent} does not exist")
+    if path != value:
+        if not path or path.startswith(":") or "?" in path:
+            raise ValueError("after sqlite:/// write the path of a file")
+        if not Path(path).parent.is_dir():
+            raise ValueError(f"the folder {Path(path).parent} does not exist")
+        return value
+    wrong = (
+        "use sqlite:///<path>, postgresql://<user>:<password>@<host>/<database> or mysql+pymysql://… (TiDB, MariaDB)"
+    )
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 (it is checked when it is read)
+    except ValueError:
+        raise ValueError(wrong) from None
+    if parts.scheme not in {"postgresql", "mysql+pymysql"} or not parts.path.strip("/"):
+        raise ValueError(wrong)
     return value
 
 
@@ -112,7 +124,12 @@ class Settings:
     allowed_hosts: str = _setting("", _hosts, "More host names to answer to, separated by commas, beside BASE_URL's.")
     trusted_proxies: int = _setting(0, _number(0, 5), "How many proxies of yours stand in front and set X-Forwarded-*.")
     data_folder: str = _setting("data", _text, "Folder for the secret, the SQLite database and attachments.")
-    database_url: str = _setting("", _database, "Database. Default: sqlite:///<DATA_FOLDER>/help-center.sqlite.")
+    database_url: str = _setting(
+        "",
+        _database,
+        "Database: sqlite:///<path>, postgresql://<user>:<password>@<host>/<name>, or mysql+pymysql://… for TiDB and "
+        "MariaDB. Default: sqlite:///<DATA_FOLDER>/help-center.sqlite.",
+    )
     secret_key: str = _setting("", _text, "Signs cookies; 32 characters or more. Default: made once in DATA_FOLDER.")
     demo: bool = _setting(False, _flag, "1 fills the demo world and shows its accounts. Never on a public address.")
     web_workers: int = _setting(2, _number(1, 64), "Web processes.")
@@ -185,7 +202,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         try:
             values[item.name] = item.metadata["read"](given)
         except ValueError as error:
-            raise BadSetting(f"{name}: {error} (it is {given!r}).") from None
+            shown = re.sub(r"://[^@]*@", "://…@", given)  # the password of a database belongs into no log
+            raise BadSetting(f"{name}: {error} (it is {shown!r}).") from None
     return _completed(Settings(**values))
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from flask import Flask, g, has_request_context
 from flask_login import LoginManager
@@ -14,22 +12,25 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError as CSRFError  # noqa: PLC0414 (whoever maps faults to pages gets it from here)
 from sqlalchemy import Connection, event
+from sqlalchemy.orm import Session, SessionTransaction
 
 from config import MEGABYTE
 from config import Settings as Settings  # noqa: PLC0414 (the type of what blueprints get from outside())
+from gateways import databases
+from gateways.databases import BUSY_MS as BUSY_MS  # noqa: PLC0414 (whoever waits for a lock gets it from here)
+from gateways.databases import is_conflict as is_conflict  # noqa: PLC0414 (whoever does work anew as well)
+from gateways.databases import is_lost as is_lost  # noqa: PLC0414
 from gateways.files_local import LocalFiles
 from gateways.letters import Letters
 from gateways.mail_folder import FolderMailer
 from gateways.payments_sandbox import SandboxPayments
 from gateways.smtp import SmtpMailer
 from models.attachments import FileLimits
-from models.base import Model
+from models.base import Model, judge
 from models.letters import stamp
 from models.outside import FileStore, Mailer, Payments
-from models.people import Passwords
+from models.people import Passwords, hold_person
 
-# Who must wait longer than this to write is told to try again; the page that says so is there within 10 s.
-BUSY_MS = 6000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # What a view has read stays read after a commit: a form is checked, then written, in two transactions of one request.
@@ -99,9 +100,9 @@ def init(app: Flask, settings: Settings) -> None:
     """Bind everything here to the app."""
     db.init_app(app)
     with app.app_context():
-        # On this engine alone: other databases of the same process are not ours to prepare.
-        event.listen(db.engine, "connect", _prepare_sqlite)
-        event.listen(db.engine, "begin", _begin_sqlite)
+        databases.prepare(db.engine, _reads_only)
+        if db.engine.dialect.name != "sqlite":
+            event.listen(db.session, "after_begin", _hold_writer)
     # No context processor: a page of a fault must not ask the database who is signed in.
     login.init_app(app, add_context_processor=False)
     csrf.init_app(app)
@@ -149,29 +150,27 @@ def reading() -> None:
     """End the transaction; from here on this request's transactions only read, and keep nobody else from writing."""
     db.session.commit()
     g.writes = False
+    judge(db.session(), writes=False)
 
 
 def writing() -> None:
-    """End the transaction; from here on this request's transactions hold the write lock from their start."""
+    """End the transaction; from here on this request's transactions may write.
+
+    On SQLite they hold the one write lock from their start; elsewhere they lock what they load through its owner, and
+    first of all whoever writes: two of one person's forms that come at once come one after the other.
+    """
     db.session.commit()
     g.writes = True
+    g.writer = g.visitor.id if g.get("visitor") is not None else None
+    judge(db.session(), writes=True)
+
+
+def _hold_writer(_session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    if has_request_context() and g.get("writes") and g.get("writer"):
+        hold_person(connection, g.writer)
 
 
 def _reads_only(connection: Connection) -> bool:
     """Tell whether the transaction belongs to the part of a request that only reads: all of a page view, for one."""
     writes = connection.get_execution_options().get("writes", False)
     return has_request_context() and not g.get("writes", False) and not writes
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 (any driver's connection)
-    if isinstance(connection, sqlite3.Connection):
-        # The driver's own way of opening transactions loses updates: BEGIN is ours, below.
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
-            connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock at the start of what may write, so that no update is lost between read and write."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN" if _reads_only(connection) else "BEGIN IMMEDIATE")

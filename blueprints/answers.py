@@ -8,7 +8,8 @@ import secrets
 from typing import Any
 
 from flask import Flask, Response, g, make_response, render_template, request
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
@@ -32,7 +33,8 @@ def init(app: Flask) -> None:
     app.register_error_handler(Refused, lambda refused: fault(422, message=refused.reason))
     app.register_error_handler(CSRFError, lambda _: fault(400, message=_EXPIRED, again=True))
     app.register_error_handler(HTTPException, _http_fault)
-    app.register_error_handler(OperationalError, _database_fault)
+    for trouble in (OperationalError, InterfaceError, NoConnection):
+        app.register_error_handler(trouble, _database_fault)
     app.register_error_handler(OSError, _disk_fault)
     app.register_error_handler(Exception, _unforeseen)
     app.after_request(_headers)
@@ -55,7 +57,7 @@ def fault(code: int, *, message: str = "", reference: str = "", again: bool = Fa
     }
     try:
         body = render_template("errors/page.html", **values)
-    except (DBAPIError, OSError):
+    except (SQLAlchemyError, OSError):
         # The page around the fault needs the database too: show it as to somebody who is not signed in.
         g.pop("shell", None)
         g.broken = True
@@ -83,8 +85,9 @@ def _http_fault(error: HTTPException) -> Any:  # noqa: ANN401 (whatever Flask ta
     return response
 
 
-def _database_fault(error: OperationalError) -> Response:
-    log.error("The database failed: %s", error.orig)
+def _database_fault(error: Exception) -> Response:
+    """Answer for a database that is down, frozen, locked for too long, or has no connection left."""
+    log.error("The database failed: %s", getattr(error, "orig", error))
     return fault(503, again=True)
 
 

@@ -6,9 +6,9 @@ import secrets
 from datetime import UTC, datetime
 from enum import Enum as PlainEnum
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Enum, Integer, MetaData, String
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Enum, Integer, MetaData, Select, String
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, object_session
 from sqlalchemy.types import TypeDecorator
@@ -24,6 +24,9 @@ NAMES = {
 
 # SQLite counts rows by itself only in a column of the type INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+Query = TypeVar("Query", bound=Select[Any])
 
 
 class Instant(TypeDecorator[datetime]):
@@ -96,6 +99,23 @@ def session_of(thing: Model) -> Session:
     if session is None:
         raise LookupError(f"{thing!r} belongs to no session.")
     return session
+
+
+def judge(session: Session, *, writes: bool) -> None:
+    """Say whether what is loaded from now on is about to be judged and changed."""
+    session.info["writes"] = writes
+
+
+def to_write(query: Query, session: Session, of: type[Model]) -> Query:
+    """Return the query so that, in a session that writes, its rows of that table are locked and read afresh.
+
+    Whoever comes second waits, and sees what the first one wrote. SQLite has no such lock and needs none: there the
+    whole transaction has the write lock.
+    """
+    if not session.info.get("writes"):
+        return query
+    # The key stays free for those who only point at the row.
+    return query.with_for_update(of=of, key_share=True).execution_options(populate_existing=True)
 
 
 def token() -> str:

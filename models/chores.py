@@ -18,6 +18,7 @@ from models.base import Model
 from models.conversations import close
 from models.drafts import KEPT_FOR, Draft, HeldText
 from models.events import Event, EventKind, record
+from models.numbers import hold
 from models.outside import FileStore
 from models.people import Failure, OneTimeLink, SignIn
 from models.promises import ResponseTarget
@@ -34,6 +35,7 @@ SIGN_INS_FOR = timedelta(days=90)
 
 def close_due(session: Session, now: datetime) -> int:
     """Close at most a hundred requests whose 14 days have passed and return how many (product rule 7.3)."""
+    hold(session, "chores")
     over = select(Ticket).where(Ticket.closes_at <= now, Ticket.state == TicketState.RESOLVED)
     tickets = session.scalars(over.order_by(Ticket.closes_at, Ticket.id).limit(BATCH)).all()
     for ticket in tickets:
@@ -45,9 +47,10 @@ def close_due(session: Session, now: datetime) -> int:
 def note_missed(session: Session, now: datetime) -> int:
     """Record that a promise was missed, once for each, of at most a hundred; return how many.
 
-    Only what is overdue and unanswered: an answer that comes late is recorded when it is given. The transaction must
-    hold the write lock from its start (BEGIN IMMEDIATE), so that two workers do not both find a miss unrecorded.
+    Only what is overdue and unanswered: an answer that comes late is recorded when it is given. Two workers come one
+    after the other, so that they do not both find a miss unrecorded.
     """
+    hold(session, "chores")
     # The next promise of a request starts after the last one was answered: any miss since then is this one's.
     recorded = exists().where(
         Event.ticket_id == ResponseTarget.ticket_id,

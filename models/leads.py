@@ -12,7 +12,7 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, ForeignKey, Index, String, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from models.base import Labelled, Model, NotFound, Refused, session_of
+from models.base import Labelled, Model, NotFound, Refused, session_of, to_write
 from models.calendars import hours_for, spans
 from models.catalogue import PlanName, catalogue
 from models.events import Event, EventKind, record
@@ -148,7 +148,8 @@ class Leads:
         """Return the lead of that key; raises NotFound for none, and for everybody else than sales."""
         if len(key) > 20:
             raise NotFound
-        found = self.session.scalars(select(Lead).where(Lead.key == key.upper(), self.condition)).one_or_none()
+        mine = select(Lead).where(Lead.key == key.upper(), self.condition)
+        found = self.session.scalars(to_write(mine, self.session, Lead)).one_or_none()
         if found is None:
             raise NotFound
         return found

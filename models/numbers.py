@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy import String, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model
@@ -15,6 +18,20 @@ class Counter(Model):
 
     name: Mapped[str] = mapped_column(String(20), unique=True)
     value: Mapped[int]
+
+
+def hold(session: Session, name: str) -> None:
+    """Let nobody else hold the name until this transaction ends: whoever comes second waits.
+
+    For what is counted and then written, over rows that are not there yet to be locked.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return  # the transaction has the only write lock there is
+    mine = select(Counter.id).where(Counter.name == f"hold:{name}").with_for_update()
+    if session.scalar(mine) is None:
+        with suppress(IntegrityError), session.begin_nested():
+            session.add(Counter(name=f"hold:{name}", value=0))
+        session.scalars(mine).one()
 
 
 def next_number(session: Session, name: str) -> int:

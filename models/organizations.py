@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
-from models.base import Labelled, Model, NotFound, session_of
+from models.base import Labelled, Model, NotFound, session_of, to_write
 from models.people import Person, SignIn, digest
 from models.permissions import Role
 
@@ -86,9 +86,16 @@ def role_in(person: Person, organization: Organization | None) -> Role | None:
 
 
 def organization_of(person: Person, slug: str) -> Organization:
-    """Return the person's organization of that slug; raises NotFound for anybody else's and for none."""
+    """Return the person's organization of that slug; raises NotFound for anybody else's and for none.
+
+    Whoever is about to write has it for themselves until they commit, as it is now.
+    """
+    session = session_of(person)
     for membership in person.memberships:
         if membership.organization.slug == slug:
+            if session.info.get("writes"):
+                mine = select(Organization).where(Organization.id == membership.organization_id)
+                session.scalars(to_write(mine, session, Organization)).one()
             return membership.organization
     raise NotFound
 

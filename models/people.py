@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.base import Labelled, Model, NotFound, Refused, session_of
 from models.events import EventKind, record
+from models.numbers import hold
 from models.permissions import Role
 
 if TYPE_CHECKING:
@@ -200,6 +201,7 @@ def count_try(session: Session, limits: dict[Limit, str], *, now: datetime) -> N
 
     The caller commits before it does the costly part, so that tries at the same time on several processes all count.
     """
+    hold(session, "tries")
     for limit, whom in limits.items():
         key = digest(f"{limit.scope}:{whom}")
         tries = select(func.count(), func.min(Failure.at)).where(
@@ -294,6 +296,11 @@ def change_password(
     spent = update(OneTimeLink).where(OneTimeLink.person_id == person.id, OneTimeLink.used_at.is_(None))
     session.execute(spent.values(used_at=now))
     record(session, EventKind.PASSWORD_CHANGED, now=now, actor_id=person.id)
+
+
+def hold_person(connection: Connection, person_id: int) -> None:
+    """Let no other transaction that holds this person go on before this one has ended."""
+    connection.execute(select(Person.id).where(Person.id == person_id).with_for_update(key_share=True))
 
 
 def agents(session: Session) -> list[Person]:

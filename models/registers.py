@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import Session, selectinload
 
-from models.base import Labelled, NotFound
+from models.base import Labelled, NotFound, to_write
 from models.calendars import Calendar
 from models.organizations import Membership, Organization
 from models.paging import Paging
@@ -155,7 +155,8 @@ def organizations(session: Session, wish: OrganizationsWish, *, size: int) -> Or
 
 def organization_named(session: Session, slug: str) -> Organization:
     """Return any organization, whoever's; for administrators alone. Raises NotFound."""
-    found = session.scalars(select(Organization).where(Organization.slug == slug)).one_or_none()
+    mine = to_write(select(Organization).where(Organization.slug == slug), session, Organization)
+    found = session.scalars(mine).one_or_none()
     if found is None:
         raise NotFound
     return found

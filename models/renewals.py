@@ -16,6 +16,7 @@ from models.cards import default_card
 from models.catalogue import PlanName
 from models.charges import CloudCharge
 from models.events import EventKind
+from models.numbers import hold
 from models.organizations import Organization
 from models.outbox import Letter
 from models.outcomes import give_up, lapse, take_payment
@@ -29,6 +30,7 @@ _BUSY = exists().where(Payment.open_for == Subscription.organization_id)
 
 def begin_renewals(session: Session, now: datetime) -> int:
     """Write the intents of at most twenty renewals that are due, or end what is to end; return how many."""
+    hold(session, "chores")
     due = (Subscription.standing == Standing.ACTIVE) & (Subscription.period_end <= now) & ~_BUSY
     found = session.scalars(select(Subscription).where(due).order_by(Subscription.period_end).limit(BATCH)).all()
     for subscription in found:
@@ -62,6 +64,7 @@ def _renew(subscription: Subscription, *, now: datetime) -> Payment | None:
 
 def begin_last_usage(session: Session, now: datetime) -> int:
     """Write the intents for usage of plans that have ended, whose cloud charges are known by now; return how many."""
+    hold(session, "chores")
     over = (Subscription.standing == Standing.ENDED) & Subscription.owed_since.is_(None) & ~_BUSY
     open_usage = exists().where(
         Term.organization_id == Subscription.organization_id, Term.settled_at.is_(None), Term.period_end <= now
@@ -92,6 +95,7 @@ def begin_last_usage(session: Session, now: datetime) -> int:
 
 def end_unpaid(session: Session, now: datetime) -> int:
     """End the plans whose last day has passed unpaid, at most twenty; return how many."""
+    hold(session, "chores")
     over = (Subscription.standing == Standing.PAST_DUE) & (Subscription.last_day_at <= now) & ~_BUSY
     found = session.scalars(select(Subscription).where(over).limit(BATCH)).all()
     for subscription in found:
@@ -102,6 +106,7 @@ def end_unpaid(session: Session, now: datetime) -> int:
 
 def end_contracts(session: Session, now: datetime) -> int:
     """End Premium where the contract's last day is past (by UTC), at most a hundred; return how many."""
+    hold(session, "chores")
     found: Sequence[Organization] = contracts_over(session, now.date())
     for organization in found:
         last = organization.contract_end

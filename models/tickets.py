@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, UniqueCon
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
-from models.base import Labelled, Model, NotFound, session_of
+from models.base import Labelled, Model, NotFound, session_of, to_write
 from models.catalogue import DoorName, PlanName, Severity
 from models.organizations import Cluster, Organization, Visibility
 from models.people import Person
@@ -213,7 +213,8 @@ class Tickets:
         if len(key) > 20:
             return None
         query = select(Ticket).where(Ticket.key == key.upper(), self.condition)
-        return self.session.scalars(query.options(joinedload(Ticket.targets))).unique().one_or_none()
+        whole = to_write(query.options(joinedload(Ticket.targets)), self.session, Ticket)
+        return self.session.scalars(whole).unique().one_or_none()
 
 
 def tickets_of(actor: Person) -> Tickets:

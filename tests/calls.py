@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import _wipe
+import databases
 from factories import LUMEN, Town
 from flask import Flask
 from page import Browser
@@ -54,13 +53,11 @@ def calls(app: Flask, key: str, file: str, lead: str = "LEAD-1") -> Iterator[Cal
 
 def snapshot(town: Town, browser: Browser, folder: Path) -> Callable[[], None]:
     """Return a function that puts database and browser back as they are now."""
-    town.engine.dispose()
-    kept = folder / "before.sqlite"
-    shutil.copyfile(str(town.engine.url.database), kept)
+    back = databases.snapshot(town.engine, folder / "before.sqlite")
     cookie, page = browser.client.get_cookie("help-center"), browser.page
 
     def replay() -> None:
-        _wipe(town.engine, kept)
+        back()
         browser.page = page
         if cookie is not None:
             browser.client.set_cookie("help-center", cookie.value, domain="localhost")

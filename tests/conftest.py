@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import databases
 import page
 import pytest
 from factories import Town, settle_town
@@ -38,8 +39,9 @@ def settings_in(folder: Path, **changes: str) -> Settings:
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """The portal, in its demo mode."""
-    return create_app(settings_in(tmp_path_factory.mktemp("portal")))
+    """The portal, in its demo mode, on the database that the tests run on."""
+    changes = {} if databases.server() is None else {"DATABASE_URL": databases.own_url("portal")}
+    return create_app(settings_in(tmp_path_factory.mktemp("portal"), **changes))
 
 
 @pytest.fixture
@@ -76,37 +78,35 @@ def engine(app: Flask) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def moulds(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return a function that gives a database file to copy: "empty", "town" or "world", each filled once."""
-    folder = tmp_path_factory.mktemp("moulds")
+def moulds(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
+    """Return a function that lays a database: "empty", "town" or "world", each filled once."""
+    folder, made = tmp_path_factory.mktemp("moulds"), set[str]()
+    rows = databases.Moulds(engine) if databases.server() is not None else None
+    if rows is not None:
+        Model.metadata.create_all(engine)
+        made.add("empty")
 
-    def mould(name: str) -> Path:
-        path = folder / name
-        if not path.exists():
+    def lay(name: str) -> None:
+        if name not in made:
+            if name != "empty":
+                lay("empty")
             _till().unlink(missing_ok=True)
-            if name == "empty":
-                _wipe(engine, None)
-                Model.metadata.create_all(engine)
+            _make(engine, name)
+            if rows is not None:
+                rows.keep(name)
             else:
-                _wipe(engine, mould("empty"))
-                with Session(engine) as session:
-                    if name == "town":
-                        settle_town(session)
-                    else:
-                        outside = extensions.outside()
-                        gateway = outside.payments
-                        assert gateway is not None
-                        seeds.plant(session, outside.passwords, outside.files, gateway, now=extensions.clock.now())
-                        session.commit()
-            with engine.connect() as connection:
-                connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            engine.dispose()
-            shutil.copyfile(str(engine.url.database), path)
+                _keep_file(engine, folder / name)
             if _till().exists():
-                shutil.copyfile(_till(), path.with_name(f"{name}.till"))
-        return path
+                shutil.copyfile(_till(), folder / f"{name}.till")
+            made.add(name)
+        if rows is not None:
+            rows.lay(name)
+        else:
+            databases.lay_file(engine, folder / name)
+        if (folder / f"{name}.till").exists():
+            shutil.copyfile(folder / f"{name}.till", _till())
 
-    return mould
+    return lay
 
 
 def _till() -> Path:
@@ -114,41 +114,45 @@ def _till() -> Path:
     return extensions.outside().settings.data / "sandbox.sqlite"
 
 
-def _wipe(engine: Engine, mould: Path | None) -> None:
-    """Put a copy of the mould in the database's place; whoever still reads the old file reads on there."""
-    engine.dispose()
-    path = Path(str(engine.url.database))
-    for end in ("-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
-    if mould is None:
-        path.unlink(missing_ok=True)
+def _make(engine: Engine, name: str) -> None:
+    if name == "empty":
+        Model.metadata.create_all(engine)
         return
-    fresh = path.with_name(path.name + ".fresh")
-    shutil.copyfile(mould, fresh)
-    fresh.replace(path)
-    till = mould.with_name(f"{mould.name}.till")
-    if till.exists():
-        shutil.copyfile(till, _till())
+    with Session(engine) as session:
+        if name == "town":
+            settle_town(session)
+            return
+        outside = extensions.outside()
+        assert outside.payments is not None
+        seeds.plant(session, outside.passwords, outside.files, outside.payments, now=extensions.clock.now())
+        session.commit()
+
+
+def _keep_file(engine: Engine, mould: Path) -> None:
+    with engine.connect() as connection:
+        connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    shutil.copyfile(str(engine.url.database), mould)
 
 
 @pytest.fixture
-def empty(engine: Engine, moulds: Callable[[str], Path]) -> Town:
+def empty(engine: Engine, moulds: Callable[[str], None]) -> Town:
     """A database with tables and no rows: an installation before its set-up."""
-    _wipe(engine, moulds("empty"))
+    moulds("empty")
     return _town(engine)
 
 
 @pytest.fixture
-def town(engine: Engine, moulds: Callable[[str], Path]) -> Town:
+def town(engine: Engine, moulds: Callable[[str], None]) -> Town:
     """The people and organizations of the demo, and no requests."""
-    _wipe(engine, moulds("town"))
+    moulds("town")
     return _town(engine)
 
 
 @pytest.fixture
-def world(engine: Engine, moulds: Callable[[str], Path]) -> Town:
+def world(engine: Engine, moulds: Callable[[str], None]) -> Town:
     """The demo world."""
-    _wipe(engine, moulds("world"))
+    moulds("world")
     return _town(engine)
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event, func, select
+import databases
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
@@ -37,11 +38,7 @@ class Ledger:
     def __init__(self, folder: Path, start: datetime = START) -> None:
         self.at = start
         self.gateway = SandboxPayments(folder / "sandbox.sqlite")
-        self.engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-        # The driver's own transactions know no savepoints.
-        event.listen(self.engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
-        event.listen(self.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-        Model.metadata.create_all(self.engine)
+        self.engine = self._database(folder)
         with Session(self.engine) as session:
             calendar = Calendar(name="Weekdays", zone="UTC", hours=DEFAULT_HOURS, holidays=[])
             session.add(calendar)
@@ -55,6 +52,17 @@ class Ledger:
             session.add(Membership(person=owner, organization=house, role=Role.OWNER))
             self.owner, self.seller, self.house = owner.id, seller.id, house.id
             session.commit()
+
+    def _database(self, folder: Path) -> Engine:
+        if databases.server() is not None:
+            return databases.spare(folder / "ledger.sqlite")
+        # In memory, since laws are tried on hundreds of ledgers.
+        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        # The driver's own transactions know no savepoints.
+        event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        Model.metadata.create_all(engine)
+        return engine
 
     def _person(self, session: Session, email: str) -> Person:
         person = Person(

@@ -46,7 +46,10 @@ def read(**given: str) -> Settings:
         ("BASE_URL", "support.example.com"),
         ("BASE_URL", "https://support.example.com/portal"),
         ("BASE_URL", "http://support.example.com"),
-        ("DATABASE_URL", "postgresql://db/help"),
+        ("DATABASE_URL", "oracle://db/help"),
+        ("DATABASE_URL", "postgresql://db"),
+        ("DATABASE_URL", "mysql://db/help"),
+        ("DATABASE_URL", "postgresql://db:port/help"),
         ("SECRET_KEY", "short"),
         ("SESSION_DAYS", "91"),
         ("ARGON2_MEMORY_KIB", "7"),
@@ -97,3 +100,14 @@ def test_the_documentation_is_up_to_date() -> None:
     page = Path(__file__).parents[1] / "docs" / "configuration.md"
     assert page.read_text(encoding="utf-8") == configuration_page(), "Run `make docs`."
     assert all(f"| `{item.name.upper()}` |" in configuration_page() for item in fields(Settings))
+
+
+def test_a_databases_password_is_not_told() -> None:
+    with pytest.raises(BadSetting) as refused:
+        read_settings({"DATABASE_URL": "oracle://desk:s3cret@db/help"})
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://desk:s3cret@db:5432/help", "mysql+pymysql://root@tidb:4000/help"])
+def test_a_server_is_taken_as_the_database(url: str, tmp_path: Path) -> None:
+    assert read_settings({"DATA_FOLDER": str(tmp_path), "DATABASE_URL": url}).database_url == url

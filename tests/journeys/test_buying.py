@@ -34,9 +34,9 @@ def shop(shop_portal: Portal, browser: Browser, scripts: bool) -> Iterator[Shop]
     """Return a function that opens the Support page as Aurora's Owner; before, Aurora is put back on Basic."""
     mine = "(SELECT id FROM organizations WHERE slug = 'aurora-games')"
     shop_portal.change("UPDATE organizations SET plan = 'basic' WHERE slug = 'aurora-games'")
-    shop_portal.change(f"UPDATE subscriptions SET standing = 'ended' WHERE organization_id = {mine}")  # noqa: S608
-    shop_portal.change(f"UPDATE cards SET removed_at = added_at, default_for = NULL WHERE organization_id = {mine}")  # noqa: S608
-    shop_portal.change(f"UPDATE payments SET state = 'abandoned', open_for = NULL WHERE open_for = {mine}")  # noqa: S608
+    shop_portal.change(f"UPDATE subscriptions SET standing = 'ended' WHERE organization_id = {mine}")
+    shop_portal.change(f"UPDATE cards SET removed_at = added_at, default_for = NULL WHERE organization_id = {mine}")
+    shop_portal.change(f"UPDATE payments SET state = 'abandoned', open_for = NULL WHERE open_for = {mine}")
     (shop_portal.folder / "clock").unlink(missing_ok=True)
     contexts: list[BrowserContext] = []
     watch = Watch(shop_portal.base)

@@ -17,10 +17,10 @@ def untouched(portal: Portal) -> Iterator[None]:
     """Close what is open for Aurora Games before, and put it back on Basic afterwards: others meet it there."""
     mine = "(SELECT id FROM organizations WHERE slug = 'aurora-games')"
     closed = "stage = 'lost', closed_at = created_at, open_for = NULL, next_on = NULL, next_step = ''"
-    portal.change(f"UPDATE leads SET {closed} WHERE open_for = {mine}")  # noqa: S608 (words of this test)
+    portal.change(f"UPDATE leads SET {closed} WHERE open_for = {mine}")
     yield
     basic = "plan = 'basic', contract_start = NULL, contract_end = NULL, contract_note = NULL, account_manager = NULL"
-    portal.change(f"UPDATE organizations SET {basic} WHERE slug = 'aurora-games'")  # noqa: S608
+    portal.change(f"UPDATE organizations SET {basic} WHERE slug = 'aurora-games'")
 
 
 def labels(page: Page) -> list[str]:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from threading import Event as Gate
 
 import pytest
 from conftest import SignIn
 from factories import AURORA, Town, now
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine, inspect
 from time_machine import travel
 
 import worker
@@ -39,12 +36,12 @@ def traces(text: str, number: str) -> list[str]:
     return [text[max(0, m.start() - 40) : m.end() + 20] for m in re.finditer(pattern, text)]
 
 
-def cells(path: Path) -> list[str]:
-    """Return every value of every table of an SQLite file as text."""
+def cells(engine: Engine) -> list[str]:
+    """Return every value of every table of the database as text."""
     found = []
-    with closing(sqlite3.connect(path)) as db:
-        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            found += [str(value) for row in db.execute(f'SELECT * FROM "{table}"') for value in row]  # noqa: S608
+    with engine.connect() as db:
+        for table in inspect(engine).get_table_names():
+            found += [str(value) for row in db.exec_driver_sql(f"SELECT * FROM {table}") for value in row]
     return found
 
 
@@ -82,7 +79,9 @@ def test_no_number_and_no_code_stand_anywhere(
     data = outside().settings.data
     sandbox = outside().sandbox
     assert sandbox is not None
-    values = [*cells(Path(str(engine.url.database))), *cells(sandbox.path)]
+    till = create_engine(f"sqlite:///{sandbox.path}")
+    values = [*cells(engine), *cells(till)]
+    till.dispose()
     assert len(values) > 1000
     written = "\n".join(values) + caplog.text
     letters = list((data / "mail").glob("*.eml"))

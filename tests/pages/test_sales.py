@@ -15,7 +15,7 @@ from models import selling
 from models.catalogue import PlanName, Severity
 from models.charges import CloudCharge
 from models.leads import Lead, LeadNote, Stage
-from models.organizations import Organization
+from models.organizations import Membership, Organization
 from models.permissions import Role
 from models.purchases import VISA, buy
 
@@ -50,10 +50,7 @@ def houses(town: Town, number: int) -> list[str]:
             )  # fmt: skip
             session.add(house)
             session.flush()
-            number = owner.id
-            session.connection().exec_driver_sql(
-                "INSERT INTO memberships (person_id, organization_id, role) VALUES (?, ?, 'owner')", (number, house.id)
-            )
+            session.add(Membership(person_id=owner.id, organization_id=house.id, role=Role.OWNER))
         made.append(town.enquire("owner@lumen.example", f"house-{n}"))
     return made
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import databases
 import pytest
-from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from models.base import Model, Refused
+from models.base import Refused
 from models.calendars import (
     AROUND_THE_CLOCK,
     DEFAULT,
@@ -144,9 +145,8 @@ def test_no_time_at_all_is_open_before_the_start() -> None:
     assert list(spans(DEFAULT, start, start - timedelta(days=9))) == []
 
 
-def test_a_calendar_is_stored_and_read_back() -> None:
-    engine = create_engine("sqlite://")
-    Model.metadata.create_all(engine, tables=[Model.metadata.tables["calendars"], Model.metadata.tables["holidays"]])
+def test_a_calendar_is_stored_and_read_back(tmp_path: Path) -> None:
+    engine = databases.spare(tmp_path / "calendars.sqlite")
     with Session(engine) as session:
         holidays = [
             Holiday(date=date(2026, 12, 25), name="Christmas"),
@@ -154,8 +154,12 @@ def test_a_calendar_is_stored_and_read_back() -> None:
         ]
         session.add(Calendar(name="Berlin", zone="Europe/Berlin", hours=DEFAULT_HOURS, holidays=holidays))
         session.commit()
-    with Session(engine) as session, Session(engine) as other:
-        calendar, copy = session.query(Calendar).one(), other.query(Calendar).one()
+    with Session(engine, expire_on_commit=False) as session, Session(engine, expire_on_commit=False) as other:
+        calendar = session.query(Calendar).one()
+        assert len(calendar.holidays) == 2
+        session.commit()
+        copy = other.query(Calendar).one()
+        other.commit()
         days = {date(2026, 5, 1): "Labour Day", date(2026, 12, 25): "Christmas"}
         assert hours_of(calendar) == Hours(BERLIN, DEFAULT_WEEK, days)
         calendar.name, copy.name = "First", "Second"

@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import databases
 import pytest
-from sqlalchemy import Engine, create_engine, event, func, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-import extensions
 from gateways.files_local import LocalFiles
 from gateways.letters import Letters
 from gateways.payments_sandbox import SandboxPayments
 from models.attachments import FileLimits, Upload, attach, store
-from models.base import Model
 from models.chores import BATCH, close_due, drop_unused, note_missed, sweep
 from models.conversations import answer, note, reply, resolve
 from models.drafts import Draft, keep_draft
@@ -41,13 +40,13 @@ BASE = "https://help.example"
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the demo world, of which each test gets a copy."""
     folder = tmp_path_factory.mktemp("planted")
-    engine = create_engine(f"sqlite:///{folder / 'chores.sqlite'}")
-    Model.metadata.create_all(engine)
+    engine = databases.spare(folder / "chores.sqlite")
     with Session(engine) as session:
         gateway = SandboxPayments(folder / "pay.sqlite")
         plant(session, Passwords(8, 1), LocalFiles(folder / "files"), gateway, now=NOW)
         session.commit()
     engine.dispose()
+    databases.keep("chores")
     return folder
 
 
@@ -59,10 +58,7 @@ def files(tmp_path: Path) -> LocalFiles:
 @pytest.fixture
 def engine(tmp_path: Path, planted: Path) -> Iterator[Engine]:
     shutil.copytree(planted, tmp_path / "world")
-    engine = create_engine(f"sqlite:///{tmp_path / 'world' / 'chores.sqlite'}")
-    # As the application sets up its own: BEGIN IMMEDIATE, and foreign keys that hold.
-    event.listen(engine, "connect", extensions._prepare_sqlite)
-    event.listen(engine, "begin", extensions._begin_sqlite)
+    engine = databases.reopen(tmp_path / "world" / "chores.sqlite", "chores")
     yield engine
     engine.dispose()
 

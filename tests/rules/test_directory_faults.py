@@ -171,8 +171,10 @@ def test_a_database_that_gives_trouble_is_no_traceback(
     path = tmp_path / "directory.json"
     path.write_text(EXAMPLE, encoding="utf-8")
     with town.engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE cloud_charges")
+        connection.exec_driver_sql("ALTER TABLE cloud_charges RENAME TO elsewhere")
     in_the_midst = run(app, monkeypatch, path)
+    with town.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO cloud_charges")
 
     def locked() -> None:
         raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))

@@ -1,7 +1,6 @@
 """The outbox: at least once, in order, with growing gaps, and never held up by one dead recipient."""
 
 import asyncio
-import importlib
 import os
 import random
 import signal
@@ -12,49 +11,25 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
+import databases
 import pytest
 from aiosmtpd.controller import Controller
-from sqlalchemy import Column, Engine, Table, create_engine, event, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from gateways.smtp import SmtpMailer
-from models.base import Id, Model, Refused
+from models.base import Refused
 from models.outbox import GIVE_UP_AFTER, LEASE, Letter, Message, MessageState, deliver_due, queue, undelivered
 from models.outside import TryLater, Undeliverable
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 Sessions = Callable[[], Session]
-
-
-def open_box(file: Path) -> Engine:
-    """The tables in a file, with the engine set up as the application sets it up for whoever writes."""
-    for module in ("models.events", "models.people", "models.organizations", "models.tickets"):
-        with suppress(ModuleNotFoundError):
-            importlib.import_module(module)
-    for name in ("people", "organizations", "tickets"):
-        if name not in Model.metadata.tables:
-            Table(name, Model.metadata, Column("id", Id, primary_key=True))
-    engine = create_engine(f"sqlite:///{file}", connect_args={"isolation_level": None, "timeout": 10})
-
-    @event.listens_for(engine, "connect")
-    def set_up(connection: object, _record: object) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: object) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    # The people and tickets that a message points at are other tests' matter.
-    Model.metadata.create_all(engine)
-    return engine
 
 
 @dataclass
@@ -96,7 +71,7 @@ def write(message: Message, session: Session) -> EmailMessage:
 
 @pytest.fixture
 def sessions(tmp_path: Path) -> Iterator[Sessions]:
-    engine = open_box(tmp_path / "box.sqlite")
+    engine = databases.spare(tmp_path / "box.sqlite")
     yield sessionmaker(engine)
     engine.dispose()
 
@@ -159,7 +134,8 @@ def test_no_transaction_is_open_while_the_mailer_talks(sessions: Sessions, hands
 
     def somebody_writes() -> None:
         with sessions() as session:
-            session.connection().exec_driver_sql("PRAGMA busy_timeout=0")
+            if session.get_bind().dialect.name == "sqlite":
+                session.connection().exec_driver_sql("PRAGMA busy_timeout=0")
             queue(session, Letter.TICKET_FILED, to=Someone("b@x.example"), now=START + timedelta(hours=1))
             session.commit()
 
@@ -338,8 +314,8 @@ class SlowServer:
 
 
 def test_a_worker_that_is_killed_loses_nothing_and_repeats_at_most_one_letter(tmp_path: Path) -> None:
-    file = tmp_path / "box.sqlite"
-    engine = open_box(file)
+    engine = databases.spare(tmp_path / "box.sqlite")
+    address = engine.url.render_as_string(hide_password=False)
     sessions = sessionmaker(engine)
     post(sessions, *(f"p{number}@x.example" for number in range(60)), now=datetime.now(UTC))
     server = SlowServer()
@@ -352,8 +328,8 @@ def test_a_worker_that_is_killed_loses_nothing_and_repeats_at_most_one_letter(tm
     try:
         for life in range(kills):
             before = server.copies.total()
-            command = [sys.executable, __file__, str(file), str(controller.port), str(life * 61)]
-            with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(root)}) as worker:
+            command = [sys.executable, __file__, address, str(controller.port), str(life * 61)]
+            with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": f"{root}:{root / 'tests'}"}) as worker:
                 waited = time.monotonic() + 10
                 while server.copies.total() == before:
                     assert worker.poll() is None, "the worker ended by itself"
@@ -376,7 +352,6 @@ def test_a_worker_that_is_killed_loses_nothing_and_repeats_at_most_one_letter(tm
 
 if __name__ == "__main__":
     _script, box, port, ahead = sys.argv
-    deliver_due(
-        sessionmaker(open_box(Path(box))), SmtpMailer("127.0.0.1", int(port)), write, Ahead(float(ahead)), limit=100
-    )
+    sessions = sessionmaker(databases.open_engine(box))
+    deliver_due(sessions, SmtpMailer("127.0.0.1", int(port)), write, Ahead(float(ahead)), limit=100)
     time.sleep(30)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import databases
 import pytest
-from sqlalchemy import create_engine, event, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-import extensions
 from gateways.files_local import LocalFiles
 from gateways.payments_sandbox import SandboxPayments
 from models.announcements import announcements
@@ -47,11 +47,7 @@ def now(request: pytest.FixtureRequest) -> datetime:
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'seed.sqlite'}")
-    # As the application sets up its own: BEGIN IMMEDIATE, and foreign keys that hold.
-    event.listen(engine, "connect", extensions._prepare_sqlite)
-    event.listen(engine, "begin", extensions._begin_sqlite)
-    Model.metadata.create_all(engine)
+    engine = databases.spare(tmp_path / "seed.sqlite")
     with Session(engine) as session:
         yield session
     engine.dispose()

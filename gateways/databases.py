@@ -1,0 +1,153 @@
+"""The three databases: how each is reached, prepared and given up, and which of its faults mean "try again".
+
+SQLite lets one process write at a time: its lock is taken at the start of whatever may write. PostgreSQL and the MySQL
+protocol (TiDB, MariaDB) let many write at once: there what a request is about to judge is locked row by row
+(`models.base.to_write`), versions of rows and unique constraints catch the rest, and the loser of such a race starts
+again. Both then read what was committed last: a lock is of no use to somebody who still sees the past.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Engine, event, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
+
+# Who must wait longer than this for a lock is told to try again; the page that says so is there within 10 s.
+BUSY_MS = 6000
+# A server that says nothing for so long is given up by whoever serves a page, in seconds.
+SILENT_AFTER = 8
+CONNECT_WITHIN = 4
+
+# SQLSTATE of PostgreSQL: serialization failure, deadlock.
+_STATES = frozenset({"40001", "40P01"})
+# Numbers of the MySQL protocol: deadlock, record changed since read (MariaDB); of TiDB: write conflicts, and a schema
+# that changed in between.
+_NUMBERS = frozenset({1213, 1020, 8002, 8005, 8022, 8028, 9007})
+_COLLATIONS = ("utf8mb4_bin", "utf8mb4_nopad_bin", "utf8mb4_0900_bin")
+
+
+class UnsuitableDatabase(Exception):  # noqa: N818 (the sentence reads: the start met an unsuitable database)
+    """The database works, but would give wrong answers; the text says what to do."""
+
+
+def options(url: str, threads: int) -> dict[str, Any]:
+    """Return the engine's options for the database at `url`, which so many threads of one process share."""
+    backend = make_url(url).get_backend_name()
+    if backend == "sqlite":
+        return {}
+    shared = {
+        "isolation_level": "READ COMMITTED",
+        # One for each thread; two more for what notes a sign-in's last use beside the request.
+        "pool_size": threads,
+        "max_overflow": 2,
+        "pool_timeout": CONNECT_WITHIN,
+        "pool_recycle": 1800,
+    }
+    if backend == "postgresql":
+        return shared | {"connect_args": {"connect_timeout": CONNECT_WITHIN, "application_name": "help-center"}}
+    waits = {"connect_timeout": CONNECT_WITHIN, "read_timeout": SILENT_AFTER, "write_timeout": SILENT_AFTER}
+    return shared | {"connect_args": waits | {"charset": "utf8mb4", "init_command": _mysql_start()}}
+
+
+def _mysql_start() -> str:
+    strict = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+    return f"SET SESSION sql_mode='{strict}', innodb_lock_wait_timeout={BUSY_MS // 1000}"
+
+
+def prepare(engine: Engine, reads_only: Callable[[Connection], bool]) -> None:
+    """Prepare each connection of the engine; `reads_only` tells of a SQLite transaction that it will not write.
+
+    On this engine alone: other databases of the same process are not ours to prepare.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", lambda connection: _begin_sqlite(connection, writes=not reads_only(connection)))
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "do_connect", _connect_patiently)
+        event.listen(engine, "connect", _prepare_postgresql)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 (any driver's connection)
+    if isinstance(connection, sqlite3.Connection):
+        # The driver's own way of opening transactions loses updates: BEGIN is ours, below.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection, *, writes: bool) -> None:
+    """Take the write lock at the start of what may write, so that no update is lost between read and write."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _connect_patiently(_dialect: Dialect, _record: object, given: Any, named: Any) -> Any:  # noqa: ANN401 (the driver's)
+    """Connect with the driver's own class, taught to give up on a server that has gone silent.
+
+    A frozen server keeps its sockets open, so that nothing but a clock tells it from a slow one.
+    """
+    import psycopg
+
+    class Patient(psycopg.Connection[Any]):
+        """A connection that waits for an answer for so long and no longer."""
+
+        def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ANN401
+            """Wait for the answer as the driver does; raises OperationalError when none comes in time."""
+            try:
+                return super().wait(gen, interval, timeout=timeout or self.silent_after)
+            except psycopg.errors._WaitTimeout:  # noqa: SLF001 (the driver raises it from a public method)
+                self.pgconn.finish()
+                raise psycopg.OperationalError("the database server does not answer") from None
+
+        silent_after = float(SILENT_AFTER)
+
+    return Patient.connect(*given, **named)
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:  # noqa: ANN401 (any driver's connection)
+    # Jobs that may take longer (a migration, an import) raise the limits for themselves: see `unhurried`.
+    connection.execute(f"SET lock_timeout = {BUSY_MS}")
+    connection.commit()
+
+
+def unhurried(connection: Connection) -> None:
+    """Let what runs on the connection take as long as it needs: migrations and imports."""
+    driver = connection.connection.dbapi_connection
+    assert driver is not None, "a connection that is open has its driver's own"
+    if connection.dialect.name == "postgresql":
+        driver.silent_after = 3600.0
+    elif connection.dialect.name in {"mysql", "mariadb"}:
+        driver._read_timeout = driver._write_timeout = 3600  # noqa: SLF001 (the driver offers no other way)
+
+
+def check(connection: Connection) -> None:
+    """Raise UnsuitableDatabase for one that compares text without case or accents, or is too old."""
+    name, version = connection.dialect.name, connection.dialect.server_version_info or ()
+    if name == "postgresql" and version < (15,):
+        raise UnsuitableDatabase("PostgreSQL 15 or newer is needed.")
+    if name in {"mysql", "mariadb"}:
+        collation = connection.exec_driver_sql("SELECT @@collation_database").scalar()
+        if collation not in _COLLATIONS:
+            raise UnsuitableDatabase(
+                f"the database compares text by {collation}, which takes different words for the same. Make it with "
+                "CREATE DATABASE … CHARACTER SET utf8mb4 COLLATE utf8mb4_bin."
+            )
+
+
+def is_conflict(trouble: BaseException) -> bool:
+    """Tell whether the error says that somebody else was quicker, so that the same work may succeed when done anew."""
+    if isinstance(trouble, StaleDataError | IntegrityError):
+        return True
+    if not isinstance(trouble, DBAPIError):
+        return False
+    state = getattr(trouble.orig, "sqlstate", None)
+    number = next(iter(getattr(trouble.orig, "args", ())), None)
+    return state in _STATES or (isinstance(number, int) and number in _NUMBERS)
+
+
+def is_lost(trouble: BaseException) -> bool:
+    """Tell whether the error says that the connection is gone; the pool has dropped it by then."""
+    return isinstance(trouble, DBAPIError) and trouble.connection_invalidated
