@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wtforms import HiddenField, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from forms.base import Form, choices, stripped
 from forms.sales import DayField
@@ -19,7 +19,7 @@ class CalendarForm(Form):
         "Name",
         filters=[stripped],
         validators=[
-            InputRequired("Enter a name for the calendar."),
+            DataRequired("Enter a name for the calendar."),
             Length(max=100, message="Shorten the name to 100 characters."),
         ],
     )
@@ -70,7 +70,7 @@ class HolidayForm(Form):
         "Name of the holiday",
         filters=[stripped],
         validators=[
-            InputRequired("Enter the name of the holiday."),
+            DataRequired("Enter the name of the holiday."),
             Length(max=100, message="Shorten the name to 100 characters."),
         ],
     )

@@ -95,6 +95,7 @@ def test_a_second_link_ends_the_first_and_sending_the_form_twice_adds_one(town: 
         ({"email": "owner@lumen.example"}, "has an account with this address"),
         ({"email": "no address"}, "Enter the email address"),
         ({"name": ""}, "Enter the name."),
+        ({"name": " \x00"}, "Enter the name."),
     ],
 )
 def test_what_cannot_be_added_keeps_what_was_typed(
