@@ -234,6 +234,7 @@ def test_the_log_is_found_by_each_of_its_filters(town: Town, sign_in: SignIn) ->
     admin.submit(f"{address(town, AGENT)}/role", role="")
     page = admin.get("/admin/audit")
     assert "from Support agent to nothing" in page.main
+    assert "from nothing" not in page.main, "a first assignee is the only one there ever was"
     assert "business" not in page.main
     found = {
         "key=" + key: ("filed the request", "changed a staff role"),
