@@ -19,7 +19,7 @@ from models.catalogue import PlanName
 from models.leads import Lead, Stage, inbox_of
 from models.people import sellers
 from models.permissions import Permission
-from models.pipeline import LeadWish, Tab, customer_of, inbox, step_of
+from models.pipeline import LeadWish, Tab, age_of, customer_of, inbox, step_of
 from models.prose import cleaned, rendered
 from models.selling import Contract
 from models.tickets import result_of, settle
@@ -38,6 +38,7 @@ def index() -> Answer:
         listing=listing,
         tabs=list(Tab),
         steps={lead.id: step_of(lead, today) for lead in listing.rows},
+        ages={lead.id: age_of(lead, now=clock.now()) for lead in listing.rows},
         plans={lead.id: PlanName(lead.organization.plan).label for lead in listing.rows},
     )
 
@@ -76,6 +77,7 @@ def _shown(lead: Lead, form: Form | None = None, **more: Any) -> dict[str, Any]:
         "refused": form,
         "seen": seen,
         "history": history,
+        "age": age_of(lead, now=now),
         "step": step_of(lead, now.astimezone(zone_here()).date()),
         "need": rendered(lead.need),
         "plan": PlanName(lead.organization.plan).label,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wtforms import HiddenField, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from forms.base import Form, choices, stripped
 from models.permissions import STAFF_ROLES
@@ -19,11 +19,9 @@ class AddStaffForm(Form):
     name = StringField(
         "Name",
         filters=[stripped],
-        validators=[InputRequired("Enter the name."), Length(max=100, message="Shorten the name to 100 characters.")],
+        validators=[DataRequired("Enter the name."), Length(max=100, message="Shorten the name to 100 characters.")],
     )
-    email = StringField(
-        "Email", filters=[stripped], validators=[InputRequired(_EMAIL), Length(max=254, message=_EMAIL)]
-    )
+    email = StringField("Email", filters=[stripped], validators=[DataRequired(_EMAIL), Length(max=254, message=_EMAIL)])
     role = SelectField("Staff role", choices=choices(_ROLES), validators=[InputRequired("Choose a role.")])
 
 
@@ -42,7 +40,7 @@ class OrganizationForm(Form):
         "Name",
         filters=[stripped],
         validators=[
-            InputRequired("Enter the name of the organization."),
+            DataRequired("Enter the name of the organization."),
             Length(max=100, message="Shorten the name to 100 characters."),
         ],
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from wtforms import DateTimeLocalField, HiddenField, SelectField, SelectMultipleField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from forms.base import Form, choices, stripped, tidied
 from models.announcements import Notice, Tone
@@ -34,13 +34,13 @@ class AnnouncementForm(Form):
     title = StringField(
         "Title",
         filters=[stripped],
-        validators=[InputRequired("Enter a title."), Length(max=120, message="Shorten the title to 120 characters.")],
+        validators=[DataRequired("Enter a title."), Length(max=120, message="Shorten the title to 120 characters.")],
     )
     body = TextAreaField(
         "Text",
         filters=[tidied],
         validators=[
-            InputRequired("Write the text."),
+            DataRequired("Write the text."),
             Length(max=2000, message="Shorten the text to 2,000 characters."),
         ],
     )

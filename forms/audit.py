@@ -14,11 +14,23 @@ class AuditForm(Form):
     """The filters of the audit log, as the address has them."""
 
     kind = SelectField("What", validate_choice=False, coerce=str)
-    person = StringField("Person", filters=[stripped], validators=[Optional(), Length(max=254)])
-    organization = StringField("Organization", filters=[stripped], validators=[Optional(), Length(max=60)])
+    person = StringField(
+        "Person",
+        filters=[stripped],
+        validators=[Optional(), Length(max=254, message="Shorten the address to 254 characters.")],
+    )
+    organization = StringField(
+        "Organization",
+        filters=[stripped],
+        validators=[Optional(), Length(max=60, message="Shorten the short name to 60 characters.")],
+    )
     since = DayField("From day", name="from", validators=[Optional()])
     until = DayField("Until day", validators=[Optional()])
-    key = StringField("Reference", filters=[stripped], validators=[Optional(), Length(max=20)])
+    key = StringField(
+        "Reference",
+        filters=[stripped],
+        validators=[Optional(), Length(max=20, message="Shorten the reference to 20 characters.")],
+    )
 
     def offer_kinds(self) -> None:
         """Fill the list: everything, each group, and the kinds of each group below it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wtforms import BooleanField, PasswordField, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from forms.base import Form, choices, stripped
 from models.people import PASSWORD_MOST, Theme
@@ -15,18 +15,14 @@ _EMAIL = "Enter your email address, for example maya@example.com."
 class SignInForm(Form):
     """Email and password."""
 
-    email = StringField(
-        "Email", filters=[stripped], validators=[InputRequired(_EMAIL), Length(max=254, message=_EMAIL)]
-    )
+    email = StringField("Email", filters=[stripped], validators=[DataRequired(_EMAIL), Length(max=254, message=_EMAIL)])
     password = PasswordField("Password", validators=[InputRequired("Enter your password.")])
 
 
 class ResetForm(Form):
     """Where to send the link for a new password."""
 
-    email = StringField(
-        "Email", filters=[stripped], validators=[InputRequired(_EMAIL), Length(max=254, message=_EMAIL)]
-    )
+    email = StringField("Email", filters=[stripped], validators=[DataRequired(_EMAIL), Length(max=254, message=_EMAIL)])
 
 
 class NewPasswordForm(Form):
@@ -41,11 +37,9 @@ class SetUpForm(Form):
     name = StringField(
         "Your name",
         filters=[stripped],
-        validators=[InputRequired("Enter your name."), Length(max=100, message="Shorten the name to 100 characters.")],
+        validators=[DataRequired("Enter your name."), Length(max=100, message="Shorten the name to 100 characters.")],
     )
-    email = StringField(
-        "Email", filters=[stripped], validators=[InputRequired(_EMAIL), Length(max=254, message=_EMAIL)]
-    )
+    email = StringField("Email", filters=[stripped], validators=[DataRequired(_EMAIL), Length(max=254, message=_EMAIL)])
     password = PasswordField("Password", validators=[InputRequired("Enter a password.")])
 
 
@@ -68,7 +62,7 @@ class ProfileForm(Form):
     name = StringField(
         "Name",
         filters=[stripped],
-        validators=[InputRequired("Enter your name."), Length(max=100, message="Shorten the name to 100 characters.")],
+        validators=[DataRequired("Enter your name."), Length(max=100, message="Shorten the name to 100 characters.")],
     )
     time_zone = SelectField(
         "Time zone",

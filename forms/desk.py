@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wtforms import HiddenField, MultipleFileField, RadioField, SelectField, TextAreaField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from forms.base import Form, choices, tidied
 from models.prose import BODY_MOST
@@ -27,7 +27,7 @@ class AnswerForm(Form):
     body = TextAreaField(
         "Message",
         filters=[tidied],
-        validators=[InputRequired("Write your message first."), Length(max=BODY_MOST, message="Shorten the text.")],
+        validators=[DataRequired("Write your message first."), Length(max=BODY_MOST, message="Shorten the text.")],
     )
     then = SelectField("Then", choices=choices([("", "Leave the status"), *_STATES]), default="waiting")
     files = MultipleFileField("Attach files")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wtforms import HiddenField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from forms.base import Form, stripped
 
@@ -16,7 +16,7 @@ class EntryForm(Form):
         "Entry",
         filters=[stripped],
         validators=[
-            InputRequired("Enter the words of the entry."),
+            DataRequired("Enter the words of the entry."),
             Length(max=60, message="Shorten the entry to 60 characters."),
         ],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wtforms import HiddenField, PasswordField, RadioField, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from forms.base import Form, choices, stripped
 from models.organizations import Visibility
@@ -19,9 +19,7 @@ class InviteForm(Form):
 
     # Carried by the form so that sending it twice sends one mail.
     key = HiddenField(validators=[Length(max=40)])
-    email = StringField(
-        "Email", filters=[stripped], validators=[InputRequired(_EMAIL), Length(max=254, message=_EMAIL)]
-    )
+    email = StringField("Email", filters=[stripped], validators=[DataRequired(_EMAIL), Length(max=254, message=_EMAIL)])
     role = SelectField("Role", choices=choices(_ROLES), default=Role.MEMBER.value)
 
 
@@ -44,6 +42,6 @@ class JoinForm(Form):
     name = StringField(
         "Your name",
         filters=[stripped],
-        validators=[InputRequired("Enter your name."), Length(max=100, message="Shorten the name to 100 characters.")],
+        validators=[DataRequired("Enter your name."), Length(max=100, message="Shorten the name to 100 characters.")],
     )
     password = PasswordField("Password", validators=[InputRequired("Enter a password.")])

@@ -13,7 +13,7 @@ _MOVES = (Stage.NEW, Stage.CONTACTED, Stage.QUALIFIED, Stage.LOST, Stage.SPAM)
 
 
 class DayField(DateField):
-    """A day, with words of ours for what is none."""
+    """A day, with words of ours for what is none, or is in a year that nobody means."""
 
     def process_formdata(self, valuelist: list[str]) -> None:
         """Read the day; raises ValueError with what to do."""
@@ -21,6 +21,8 @@ class DayField(DateField):
             super().process_formdata(valuelist)
         except ValueError:
             raise ValueError("Write the day as year, month and day, for example 2026-11-25.") from None
+        if self.data is not None and not 2000 <= self.data.year <= 2200:
+            raise ValueError("Choose a year between 2000 and 2200.")
 
 
 class StageForm(Form):

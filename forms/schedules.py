@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from wtforms import HiddenField, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from forms.base import Form, choices, stripped
 from forms.sales import DayField
+from models.base import Refused
 from models.wording import WEEKDAYS, zones
 
 
@@ -19,7 +20,7 @@ class CalendarForm(Form):
         "Name",
         filters=[stripped],
         validators=[
-            InputRequired("Enter a name for the calendar."),
+            DataRequired("Enter a name for the calendar."),
             Length(max=100, message="Shorten the name to 100 characters."),
         ],
     )
@@ -41,6 +42,13 @@ class CalendarForm(Form):
         return [
             (name, [[self[f"d{day}{pair}{end}"] for end in "ab"] for pair in "12"]) for day, name in enumerate(WEEKDAYS)
         ]
+
+    def refuse(self, refusal: Refused) -> None:
+        """Show what is wrong with the hours at the day that the reason names, else at the first."""
+        if refusal.field == "hours":
+            day = next((number for number, name in enumerate(WEEKDAYS) if name in refusal.reason), 0)
+            refusal = Refused(refusal.reason, f"d{day}1a")
+        super().refuse(refusal)
 
     def show(self, week: list[list[list[str]]]) -> None:
         """Write the hours into the fields; a third pair of a day has no field."""
@@ -70,7 +78,7 @@ class HolidayForm(Form):
         "Name of the holiday",
         filters=[stripped],
         validators=[
-            InputRequired("Enter the name of the holiday."),
+            DataRequired("Enter the name of the holiday."),
             Length(max=100, message="Shorten the name to 100 characters."),
         ],
     )

@@ -14,7 +14,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.validators import AnyOf, InputRequired, Length, NoneOf, Optional
+from wtforms.validators import AnyOf, DataRequired, InputRequired, Length, NoneOf, Optional
 
 from forms.base import Form, choices, stripped, tidied
 from models.catalogue import Severity
@@ -35,7 +35,7 @@ class _TicketForm(Form):
         "Summary",
         filters=[stripped],
         validators=[
-            InputRequired(_SUMMARY),
+            DataRequired(_SUMMARY),
             Length(max=SUMMARY_MOST, message=f"Shorten the summary to {SUMMARY_MOST} characters."),
         ],
     )
@@ -44,7 +44,7 @@ class _TicketForm(Form):
     description = TextAreaField(
         "Description",
         filters=[tidied],
-        validators=[InputRequired(_DESCRIPTION), Length(max=BODY_MOST, message=_SHORTER)],
+        validators=[DataRequired(_DESCRIPTION), Length(max=BODY_MOST, message=_SHORTER)],
     )
     confidential = BooleanField("Confidential")
     files = MultipleFileField("Attachments")
@@ -134,7 +134,7 @@ class CommentForm(Form):
     body = TextAreaField(
         "Your reply",
         filters=[tidied],
-        validators=[InputRequired("Write your message first."), Length(max=BODY_MOST, message=_SHORTER)],
+        validators=[DataRequired("Write your message first."), Length(max=BODY_MOST, message=_SHORTER)],
     )
     files = MultipleFileField("Attach files")
 

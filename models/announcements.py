@@ -146,7 +146,7 @@ def announcement_of(session: Session, number: int) -> Announcement:
 
 
 def announce(session: Session, actor: Person, notice: Notice, *, now: datetime) -> Announcement:
-    """Write an announcement and return it. Raises Refused when its end is not after its start and after now."""
+    """Write an announcement and return it. Raises Refused without words, and when its end is past."""
     _check(notice, now)
     made = Announcement(starts_at=notice.starts_at, title=notice.title, body=notice.body, tone=notice.tone)
     _write(made, notice)
@@ -186,6 +186,10 @@ def discard(announcement: Announcement, actor: Person, *, now: datetime) -> None
 
 
 def _check(notice: Notice, now: datetime) -> None:
+    if not notice.title.strip():
+        raise Refused("Enter a title.", "title")
+    if not notice.body.strip():
+        raise Refused("Write the text.", "body")
     if notice.ends_at is not None and notice.ends_at <= max(notice.starts_at, now):
         raise Refused("Choose an end that is after the start and still to come.", "ends_at")
     if not notice.plans:

@@ -111,6 +111,11 @@ class Line:
         """Who did it: a person, somebody who was not signed in, or the portal by itself."""
         return self.who or ("Nobody signed in" if self.kind in Group.PEOPLE.kinds else "The portal")
 
+    @property
+    def elsewhere(self) -> str:
+        """What it is about when it names nothing: one's own account, or the installation as a whole."""
+        return "Their own account" if self.who and self.kind in Group.PEOPLE.kinds else "The installation"
+
 
 @dataclass(frozen=True)
 class Log:
@@ -286,7 +291,7 @@ _SAID = {
     "payment": "payment",
     "permission": "permission",
     "address": "address",
-    "minutes": "minutes",
+    "minutes": "target in minutes",
     "freed": "tickets and leads handed back",
     "running": "running targets",
     "lines": "lines",
@@ -309,7 +314,7 @@ def facts_of(event: Event) -> str:
             words += [
                 f"{_SAID.get(part, part)} from {_word(before[part])} to {_word(after.get(part))}" for part in before
             ]
-        elif "before" in data:
+        elif before:
             words.append(f"from {_word(before)} to {_word(after)}")
         else:
             words.append(f"to {_word(after)}")

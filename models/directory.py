@@ -64,8 +64,9 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """The counts as one line: "Added 2 organizations, 5 members. Removed 1 cluster."."""
-        said = [f"{word.capitalize()} {', '.join(self.words(verb))}." for verb, word in _VERBS.items()]
+        """The counts as one line: "Added 2 organizations, 5 members. Removed 1 cluster.", or "Would add …"."""
+        verbs = {verb: f"Would {verb}" if self.dry else word.capitalize() for verb, word in _VERBS.items()}
+        said = [f"{word} {', '.join(self.words(verb))}." for verb, word in verbs.items()]
         return " ".join(words for words in said if not words.endswith(" .")) or "Everything is as the document says."
 
     def __str__(self) -> str:

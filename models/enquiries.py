@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models.filing import note_blocked
 from models.leads import Enquiry, Lead, Stage, submit
 from models.organizations import Organization
 from models.people import Person
@@ -115,4 +116,6 @@ def _lumen(world: _World, now: datetime) -> None:
 
 def _aurora(world: _World, now: datetime) -> None:
     need = "We launch in March with a million players expected on the first evening. How do we get help then?"
+    for days in (9, 2):
+        note_blocked(world.people["owner@aurora.example"], world.houses["aurora-games"], now=now - days * DAY)
     world.send("owner@aurora.example", "aurora-games", need, at=now - DAY / 8)

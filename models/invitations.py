@@ -208,12 +208,14 @@ def join(invitation: Invitation, name: str, password: str, passwords: Passwords,
     """Make an account for the invited address, which the mail has proved, and let it join; return the person.
 
     An account without a password, as the directory makes them, is completed. Raises Refused for a weak password and
-    when somebody can sign in with the address already.
+    without a name, and when somebody can sign in with the address already.
     """
     session = session_of(invitation)
     there = person_by_email(session, invitation.email)
     if there is not None and (there.password_hash or not there.active):
         raise Refused("There is an account with this address already. Sign in with it.")
+    if not name:
+        raise Refused("Enter your name.", "name")
     check_password(password, email=invitation.email, name=name, field="password")
     person = there or Person(
         email=invitation.email, email_folded=invitation.email_folded, name=name, memberships=[], created_at=now

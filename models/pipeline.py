@@ -19,7 +19,7 @@ from models.organizations import Organization
 from models.paging import Paging
 from models.prose import searchable
 from models.tickets import ACTIVE, Ticket
-from models.wording import day
+from models.wording import HOUR, day
 
 WORDS_MOST = 8
 
@@ -149,6 +149,14 @@ def step_of(lead: Lead, today: date) -> Step:
     if lead.next_on == today:
         return Step("soon", "clock-alert", "Today")
     return Step("ok", "calendar", day(lead.next_on, today))
+
+
+def age_of(lead: Lead, *, now: datetime) -> str:
+    """Return how long ago the lead came: "under 1 h", "3 h", "1 day", "16 days"."""
+    past = now - lead.created_at
+    if past.days:
+        return "1 day" if past.days == 1 else f"{past.days} days"
+    return f"{past // HOUR} h" if past >= HOUR else "under 1 h"
 
 
 def _matching(text: str) -> list[ColumnElement[bool]]:

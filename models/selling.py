@@ -187,7 +187,7 @@ def _words(event: Event, now: datetime) -> str:
             if data["on"]:
                 words = f"planned “{data['step']}” for {day(date.fromisoformat(data['on']), now.date())}"
         case EventKind.LEAD_UPDATED:
-            words = "sent the form again" + (". Before, it said:" if data["note"] else "")
+            words = "sent the form again" + (" in place of what is below" if data["note"] else "")
         case _:
             words = event.kind.label
     return words

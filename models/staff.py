@@ -27,10 +27,13 @@ _DONE = (TicketState.RESOLVED, TicketState.CLOSED)
 def add_staff(session: Session, actor: Person, name: str, email: str, role: Role, *, now: datetime) -> Person:
     """Add somebody to the staff and send them a link to choose a password; return the person.
 
-    Raises Refused for an address that is none or has an account, and for a role that is not of the staff.
+    Raises Refused without a name, for an address that is none or has an account, and for a role that is not of the
+    staff.
     """
     if role not in STAFF_ROLES:
         raise Refused("Choose a role from the list.", "role")
+    if not name:
+        raise Refused("Enter the name.", "name")
     if not is_address(email):
         raise Refused(_EMAIL, "email")
     there = person_by_email(session, email)

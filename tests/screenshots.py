@@ -13,7 +13,7 @@ from journeys.portal import PATIENCE, Portal, Watch, chromium, sign_in  # noqa: 
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 FOLDER = HERE.parent / "docs" / "screenshots"
-DESKTOP, PHONE = (1280, 860), (390, 844)
+DESKTOP, TALL, PHONE = (1280, 860), (1280, 1360), (390, 844)
 MOST = 200_000
 REQUEST = "Checkout cannot reach the database since the certificate changed"
 TICKET = "ETA calculation takes 40 s instead of 3 s since this morning’s deployment"
@@ -29,10 +29,10 @@ PICTURES = [
     ("members", CUSTOMER, "/console/lumen-retail/members", DESKTOP, "light"),
     ("support-phone", CUSTOMER, "/console/lumen-retail/support", PHONE, "light"),
     ("sales-lead", "sales@support.example", "/sales/LEAD-34", DESKTOP, "light"),
-    ("audit-log", "admin@support.example", "/admin/audit", DESKTOP, "light"),
+    ("audit-log", "admin@support.example", "/admin/audit?organization=lumen-retail", DESKTOP, "light"),
     ("business-hours", "admin@support.example", "/admin/calendars/1", DESKTOP, "light"),
     ("help-center", CUSTOMER, "/help", DESKTOP, "light"),
-    ("technical-form", CUSTOMER, "/help/technical/new", DESKTOP, "light"),
+    ("technical-form", CUSTOMER, "/help/technical/new", TALL, "light"),
     ("request", CUSTOMER, "/requests?status=all&q=certificate", DESKTOP, "light"),
     ("requests", CUSTOMER, "/requests", DESKTOP, "light"),
     ("desk", AGENT, "/desk", DESKTOP, "light"),
@@ -102,6 +102,7 @@ def prepare(page: Page, name: str) -> None:
         )
         page.locator("#severity input[value=S2]").check()
         page.locator("#promise .by").wait_for()
+        page.evaluate("window.scrollTo(0, 0)")
 
 
 if __name__ == "__main__":

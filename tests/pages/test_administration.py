@@ -95,6 +95,7 @@ def test_a_second_link_ends_the_first_and_sending_the_form_twice_adds_one(town: 
         ({"email": "owner@lumen.example"}, "has an account with this address"),
         ({"email": "no address"}, "Enter the email address"),
         ({"name": ""}, "Enter the name."),
+        ({"name": " \x00"}, "Enter the name."),
     ],
 )
 def test_what_cannot_be_added_keeps_what_was_typed(
@@ -233,6 +234,7 @@ def test_the_log_is_found_by_each_of_its_filters(town: Town, sign_in: SignIn) ->
     admin.submit(f"{address(town, AGENT)}/role", role="")
     page = admin.get("/admin/audit")
     assert "from Support agent to nothing" in page.main
+    assert "from nothing" not in page.main, "a first assignee is the only one there ever was"
     assert "business" not in page.main
     found = {
         "key=" + key: ("filed the request", "changed a staff role"),

@@ -98,6 +98,7 @@ def test_preview_shows_it_and_saves_nothing(town: Town, sign_in: SignIn) -> None
     ("changed", "words"),
     [
         ({"title": ""}, "Enter a title."),
+        ({"title": " \x00"}, "Enter a title."),
         ({"ends_at": "2020-01-01T00:00"}, "after the start"),
         ({"plans": []}, "Choose at least one plan."),
         ({"starts_at": "tomorrow"}, "Write day and time"),

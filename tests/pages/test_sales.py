@@ -108,6 +108,17 @@ def test_a_long_list_has_pages(seller: Browser, town: Town) -> None:
     assert keys(seller.get("/sales?page=999")) == keys(rest)
 
 
+def test_the_list_and_the_lead_say_how_old_it_is(seller: Browser, town: Town) -> None:
+    key = town.enquire()
+    for hours, words in ((0.5, "under 1 h"), (5, "5 h"), (30, "1 day"), (16 * 24 + 1, "16 days")):
+        with town.open() as session:
+            session.merge(town.lead(key)).created_at = now() - timedelta(hours=hours)
+            session.commit()
+        page = seller.get("/sales")
+        assert page.words(page.all("tbody")[0]).endswith(words)
+        assert f"{words} old" in seller.get(f"/sales/{key}").main
+
+
 def test_a_lead_shows_what_sales_must_know(seller: Browser, town: Town) -> None:
     for severity in (Severity.S1, Severity.S2, Severity.S4):
         town.file(severity=severity, summary="zebra-summary")
@@ -247,7 +258,7 @@ def test_a_customer_who_wrote_meanwhile_holds_back_a_contract(seller: Browser, t
     assert town.lead(key).stage is Stage.NEW
     page = seller.get(f"/sales/{key}")
     assert "We have decided against it" in page.main
-    assert "Before, it said:" in page.main
+    assert "in place of what is below" in page.main
     assert "Old words" in page.main
     assert "Wrote again" in seller.get("/sales").main
     seller.get(base)

@@ -84,6 +84,12 @@ def test_a_calendar_is_created_used_and_deleted_by_its_pages(town: Town, sign_in
     admin.get("/admin/calendars/new")
     page = admin.submit("/admin/calendars/new", name="Tokyo", zone="Asia/Tokyo", d01b="12:00", d02a="13:00", status=422)
     assert "Write the hours of Monday as from and to" in page.main
+    assert [field.get("id") for field in page.all("input", aria_invalid="true")] == ["d01a"]
+    assert [a.get("href") for a in page.all("a") if "hours of Monday" in page.words(a)] == ["#d01a"]
+    page = admin.submit("/admin/calendars/new", d02b="17:00", d41b="08:00", status=422)
+    assert [field.get("id") for field in page.all("input", aria_invalid="true")] == ["d41a"]
+    admin.get("/admin/calendars/new")
+    admin.submit("/admin/calendars/new", name="Tokyo", zone="Asia/Tokyo", d01b="12:00", d02a="13:00", status=422)
     page = admin.submit("/admin/calendars/new", d02b="17:00")
     assert "09:00–12:00 and 13:00–17:00, Monday; 09:00–18:00, Tuesday to Friday (Asia/Tokyo)" in page.main
     page = admin.submit(f"{page.path}/holidays", date="2027-01-01", holiday="New Year")

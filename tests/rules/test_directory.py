@@ -64,6 +64,8 @@ def test_a_dry_run_says_what_a_run_does_and_writes_nothing(town: Town) -> None:
     assert rows(town) == before
     done = bring(town, EXAMPLE)
     assert (said.lines, said.counts) == (done.lines, done.counts)
+    assert said.summary.startswith("Would add 1 organization, ")
+    assert done.summary.startswith("Added 1 organization, ")
     assert "line 4: meridian-air: add organization “Meridian Air”, on Basic" in said.lines
     assert "line 12: meridian-air: add member rui@meridian.example as Organization Member" in said.lines
     assert "line 27: meridian-air: add charges of 2026-10: $13,002.75" in said.lines
