@@ -34,6 +34,7 @@ from models.organizations import Organization, organization_of
 from models.payments import Busy, Payment, PaymentState
 from models.permissions import Permission
 from models.quotes import quote_upgrade
+from models.subscriptions import begins_free
 from models.tickets import result_of, settle, tickets_of
 
 bp = Blueprint("billing", __name__)
@@ -208,5 +209,6 @@ def _less(organization: Organization, plan: PlanName, form: Form | None = None) 
         "present": terms.plan(PlanName(organization.plan)),
         "running": running,
         "reason": reason,
+        "free": begins_free(organization, terms.plan(plan)),
         "impact": impact_of(tickets_of(actor()), organization, plan, terms),
     }

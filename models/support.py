@@ -18,7 +18,7 @@ from models.organizations import Organization, managers_of, role_in
 from models.payments import Payment, open_payment_of
 from models.people import Person
 from models.permissions import Permission, Role, allowed
-from models.subscriptions import Subscription, subscription_of
+from models.subscriptions import Subscription, begins_free, subscription_of
 from models.tickets import ACTIVE, Ticket, Tickets, TicketState
 
 
@@ -77,7 +77,7 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
     live = subscription is not None and subscription.is_live
     return Overview(
         plan=terms.plan(name),
-        panes=[_pane(terms, plan, name) for plan in PlanName],
+        panes=[_pane(terms, organization, plan, name, bought=subscription is not None) for plan in PlanName],
         hours=hours_for(scope.session, organization.calendar_id),
         open_requests=sum(number for number, _ in by_state.values()),
         waiting=by_state.get(TicketState.WAITING, (0, None))[0],
@@ -93,15 +93,17 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
     )
 
 
-def _pane(terms: Catalogue, name: PlanName, present: PlanName) -> Pane:
+def _pane(terms: Catalogue, organization: Organization, name: PlanName, present: PlanName, *, bought: bool) -> Pane:
     plan, door = terms.plan(name), DoorName.TECHNICAL
+    # Who never bought anything need not be asked about.
+    free = plan.first_month_free and (not bought or begins_free(organization, plan))
     lower = list(PlanName)[name.rank - 1] if name.rank else None
     gains = [one.name for one in terms.services if name in one.plans and (lower is None or lower not in one.plans)]
     return Pane(
         plan=plan,
         way=_way(plan, terms.plan(present)),
         price=_price(plan),
-        terms=_terms(plan),
+        terms=_terms(plan, free=free),
         targets=[(severity, terms.target(name, door, severity)) for severity in Severity],
         before=lower.label if lower else "",
         gains=gains,
@@ -124,10 +126,10 @@ def _price(plan: Plan) -> str:
     return dollars(plan.floor_cents).removesuffix(".00") if plan.floor_cents else "Free"
 
 
-def _terms(plan: Plan) -> str:
+def _terms(plan: Plan, *, free: bool) -> str:
     if plan.floor_cents is None:
         return "by contract"
     if not plan.floor_cents:
         return ""
     more = f"per month, or {plan.percent} % of cloud charges if that is more"
-    return f"{more}; first month free" if plan.first_month_free else more
+    return f"{more}; first month free" if free else more

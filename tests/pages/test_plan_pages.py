@@ -111,6 +111,21 @@ def test_a_downgrade_shows_what_is_lost_on_the_real_requests_and_begins_later(to
     ).at("flash")
 
 
+def test_a_first_month_is_called_free_only_where_it_is(town: Town, sign_in: SignIn, owner: Browser) -> None:
+    """Northwind never had Standard; Lumen has had it, so its next one is charged from the start."""
+    free, cost = "its first month is free", "costs $29.00 a month, or 10 % of the month’s cloud charges if that is more"
+    northwind = sign_in("owner@northwind.example")
+    page = northwind.get(f"/console/{NORTHWIND}/downgrade/standard")
+    assert f"{cost}; {free}." in page.main
+    assert "first month free" in northwind.get(f"/console/{NORTHWIND}/support").main
+    owner.get(f"{BASE}/upgrade/enterprise")
+    owner.submit(f"{BASE}/upgrade/enterprise")
+    page = owner.get(f"{BASE}/downgrade/standard")
+    assert f"{cost}." in page.main
+    assert free not in page.main
+    assert "first month free" not in owner.get(f"{BASE}/support").main
+
+
 def test_what_cannot_be_downgraded_says_why(town: Town, sign_in: SignIn, owner: Browser) -> None:
     assert "is not less than Standard" in owner.get(f"{BASE}/downgrade/standard").main
     assert owner.post(f"{BASE}/downgrade/standard", {}).status == 422
