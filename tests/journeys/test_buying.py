@@ -139,6 +139,30 @@ def test_a_declined_card_leaves_everything_and_the_next_one_pays(shop: Shop) -> 
     assert current(page) == "Enterprise"
 
 
+def test_the_saved_card_pays_the_next_upgrade_and_a_refusal_fills_a_request(shop: Shop, scripts: bool) -> None:
+    page = shop()
+    to_card(page, "Standard")
+    fill(page, FINE)
+    save(page)
+    page.wait_for_url(f"**{AURORA}/support")
+    to_card(page, "Enterprise")
+    fill(page, DECLINES)
+    save(page)
+    page.get_by_role("link", name="Write to TiDB Cloud Account/Billing about this payment").click()
+    expect(page.get_by_label("Summary")).to_have_value("Upgrade to Enterprise: Declined")
+    expect(page.get_by_label("TiDB Cloud Org")).to_have_value(re.compile("."))
+    expect(page.get_by_label("Description")).to_have_value(re.compile("declined this card. Nothing was charged"))
+    page.get_by_role("radio", name=re.compile("^Severity S3")).check()
+    page.get_by_role("button", name="Create ticket", exact=True).click()
+    page.wait_for_url("**/requests/BILL-*")
+    page.goto(f"{AURORA}/upgrade/enterprise")
+    page.get_by_role("button", name=re.compile(r"^Pay \$[0-9.]+ with Visa ending 4242$")).click()
+    page.wait_for_url(f"**{AURORA}/support")
+    assert current(page) == "Enterprise"
+    if scripts:
+        assert not problems(page, "a plan that was paid with a saved card")
+
+
 def at_the_bank(page: Page) -> None:
     to_card(page, "Enterprise")
     fill(page, ASKS)

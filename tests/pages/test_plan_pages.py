@@ -84,6 +84,16 @@ def test_the_support_page_has_four_panes_with_the_exact_words(town: Town, sign_i
         assert [page.words(a) for a in tabs.iter("a")] == ["Upgrade", "Premium: Contact Sales"]
 
 
+def test_everybody_reads_who_may_change_the_plan(sign_in: SignIn, town: Town) -> None:
+    assert town
+    for email, words in (
+        ("owner@lumen.example", "Billing Of Lumen and Owner Of Lumen may change the plan."),
+        ("billing@lumen.example", "Billing Of Lumen and Owner Of Lumen may change the plan."),
+        ("member@lumen.example", "Ask Billing Of Lumen or Owner Of Lumen: they may change the plan of your organization."),
+    ):
+        assert words in sign_in(email).get(f"{BASE}/support").main
+
+
 def test_the_premium_tab_is_a_link_to_contact_sales(owner: Browser) -> None:
     page = owner.get(f"{BASE}/support?tab=premium")
     assert f"{BASE}/contact-sales" in page.links()
@@ -103,6 +113,10 @@ def test_a_downgrade_shows_what_is_lost_on_the_real_requests_and_begins_later(to
     assert "Basic starts on" in page.at("flash")
     assert "Basic starts on" in page.main
     assert house(town).plan == "standard"
+    again = owner.get(f"{BASE}/downgrade/basic").main
+    assert "Back to Support" in again
+    assert "Keep Standard" not in again, "only the button on the Support page takes it back"
+    owner.get(f"{BASE}/support")
     page = owner.submit(f"{BASE}/keep-plan")
     assert "keeps the Standard plan" in page.at("flash")
     assert end_of(town).pending_plan is None
@@ -227,6 +241,7 @@ def test_invoices_are_listed_printed_and_nobody_elses(town: Town, owner: Browser
     assert page.h1 == f"Invoice {number}"
     for words in ("Lumen Retail", "Visa ending 4242", "Standard plan, first month free", "Total", "$0.00"):
         assert words in page.main
+    assert "Today" not in page.main, "paper is read on another day"
     theirs = town.scalars(select(Invoice.number).where(Invoice.organization_id == house(town, NORTHWIND).id))[0]
     assert owner.get(f"{BASE}/invoices/{theirs}", status=404)
     assert sign_in("owner@northwind.example").get(f"/console/{NORTHWIND}/invoices/{theirs}")
