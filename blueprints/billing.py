@@ -185,7 +185,8 @@ def pay_arrears(org: str) -> Answer:
     organization = organization_of(actor(), org)
     try:
         gateway()
-        payment = checkout.begin_arrears(organization, actor(), now=clock.now())
+        shown = request.form.get("cents", "")
+        payment = checkout.begin_arrears(organization, actor(), shown=shown, now=clock.now())
     except Refused as refused:
         db.session.rollback()
         return see_other(f"/console/{organization.slug}/cards", warn=refused.reason)
