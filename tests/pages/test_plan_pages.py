@@ -292,7 +292,9 @@ def test_the_history_tells_what_happened_by_whom(town: Town, owner: Browser, sig
     owner.get(f"{BASE}/downgrade/basic")
     owner.submit(f"{BASE}/downgrade/basic")
     owner.submit(f"{BASE}/keep-plan")
+    add(owner, 422, card_number="4000000000000002")
     page = sign_in("member@lumen.example").get(f"{BASE}/history")
+    assert "Saving a card failed" in page.main
     assert "Downgrade from Standard to Basic scheduled for" in page.main
     assert "Standard kept: the downgrade to Basic was taken back" in page.main
     assert "Owner Of Lumen" in page.main
