@@ -252,12 +252,14 @@ def test_downgrading_begins_later_and_is_taken_back_with_one_click(shop: Shop) -
     expect(page.get_by_role("region", name="Current Plan")).to_contain_text("Renews")
 
 
-def test_the_tabs_lead_to_upgrade_and_to_contact_sales(shop: Shop) -> None:
+def test_the_tabs_lead_to_upgrade_and_to_contact_sales(shop: Shop, scripts: bool) -> None:
     page = shop()
     tabs = page.get_by_role("navigation", name="Ways to more support")
-    tabs.get_by_role("link", name="Premium: Contact Sales", exact=True).click()
+    tabs.get_by_role("link", name="Premium: Contact Sales", exact=True).press("Enter")
     page.wait_for_url("**?tab=premium")
     expect(page.get_by_role("region", name="What Premium adds")).to_be_visible()
+    if scripts:
+        expect(tabs.get_by_role("link", name="Premium: Contact Sales", exact=True)).to_be_focused()
     expect(page.locator("#plans").get_by_role("link", name="Contact Sales", exact=True)).to_be_visible()
     tabs.get_by_role("link", name="Upgrade", exact=True).click()
     expect(page.locator(".plan")).to_have_count(4)
