@@ -162,6 +162,21 @@ def test_an_upgrade_takes_a_scheduled_downgrade_back(town: Town, owner: Browser)
     assert (house(town).plan, end_of(town).pending_plan) == ("enterprise", None)
 
 
+def test_a_downgrade_waits_while_somebody_pays_for_more(town: Town, owner: Browser, sign_in: SignIn) -> None:
+    owner.get(f"{BASE}/upgrade/enterprise/card")
+    typed = CARD | {"card_number": ASKS}
+    answer = owner.submit(f"{BASE}/upgrade/enterprise/card", follow=False, status=303, **typed)
+    where = answer.headers["Location"].removesuffix("/bank")
+    colleague = sign_in("billing@lumen.example")
+    page = colleague.get(f"{BASE}/downgrade/basic")
+    assert where in page.links(), "they read it before they choose"
+    page = colleague.submit(f"{BASE}/downgrade/basic", status=409)
+    assert page.errors[0].startswith("A payment of Lumen Retail is under way")
+    owner.get(f"{where}/bank")
+    owner.submit(f"{where}/bank/confirm")
+    assert (house(town).plan, end_of(town).pending_plan) == ("enterprise", None)
+
+
 def test_several_cards_one_default_replaced_and_removed(town: Town, owner: Browser) -> None:
     first = cards(town)[0]
     page = owner.get(f"{BASE}/cards/{first.id}/remove")
