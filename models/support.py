@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from models.base import Labelled, session_of
 from models.calendars import Hours, hours_for
@@ -54,6 +54,7 @@ class Overview:
     hours: Hours
     open_requests: int
     waiting: int
+    late: int
     next_due: datetime | None
     may_change: bool
     managers: Sequence[Person]
@@ -69,9 +70,10 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
     """Return the facts for this reader: counts hold what the reader may see."""
     terms, name = catalogue(now.date()), PlanName(organization.plan)
     here = scope.condition & (Ticket.organization_id == organization.id) & Ticket.state.in_(ACTIVE)
-    figures = select(Ticket.state, func.count(), func.min(Ticket.due_at)).where(here).group_by(Ticket.state)
-    by_state = {row[0]: (row[1], row[2]) for row in scope.session.execute(figures)}
-    dues = [due for _, due in by_state.values() if due is not None and due >= now]
+    late = func.count(case((Ticket.due_at < now, 1)))
+    figures = select(Ticket.state, func.count(), func.min(Ticket.due_at), late).where(here).group_by(Ticket.state)
+    by_state = {row[0]: (row[1], row[2], row[3]) for row in scope.session.execute(figures)}
+    dues = [due for _, due, _ in by_state.values() if due is not None and due >= now]
     door = DoorName.TECHNICAL
     subscription = subscription_of(organization)
     live = subscription is not None and subscription.is_live
@@ -79,8 +81,9 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
         plan=terms.plan(name),
         panes=[_pane(terms, organization, plan, name, bought=subscription is not None) for plan in PlanName],
         hours=hours_for(scope.session, organization.calendar_id),
-        open_requests=sum(number for number, _ in by_state.values()),
-        waiting=by_state.get(TicketState.WAITING, (0, None))[0],
+        open_requests=sum(number for number, _, _ in by_state.values()),
+        waiting=by_state.get(TicketState.WAITING, (0, None, 0))[0],
+        late=sum(late for _, _, late in by_state.values()),
         next_due=min(dues, default=None),
         may_change=allowed((role_in(actor, organization) or Role.NOBODY,), Permission.BILLING),
         managers=session_of(organization).scalars(managers_of(organization)).all(),

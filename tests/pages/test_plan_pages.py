@@ -97,6 +97,14 @@ def test_everybody_reads_who_may_change_the_plan(sign_in: SignIn, town: Town) ->
         assert words in sign_in(email).get(f"{BASE}/support").main
 
 
+def test_a_reply_that_is_late_is_not_called_none(town: Town, sign_in: SignIn) -> None:
+    town.file(severity=Severity.S2)
+    with travel(now() + timedelta(days=9), tick=False):
+        page = sign_in("owner@lumen.example").get(f"{BASE}/support")
+    assert "1 reply is late, and first in our queue" in page.main
+    assert "No reply is due" not in page.main
+
+
 def test_the_premium_tab_is_a_link_to_contact_sales(owner: Browser) -> None:
     page = owner.get(f"{BASE}/support?tab=premium")
     assert f"{BASE}/contact-sales" in page.links()
