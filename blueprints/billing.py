@@ -34,6 +34,7 @@ from models.organizations import Organization, organization_of
 from models.payments import Busy, Payment, PaymentState
 from models.permissions import Permission
 from models.quotes import quote_upgrade
+from models.subscriptions import begins_free
 from models.tickets import result_of, settle, tickets_of
 
 bp = Blueprint("billing", __name__)
@@ -184,7 +185,8 @@ def pay_arrears(org: str) -> Answer:
     organization = organization_of(actor(), org)
     try:
         gateway()
-        payment = checkout.begin_arrears(organization, actor(), now=clock.now())
+        shown = request.form.get("cents", "")
+        payment = checkout.begin_arrears(organization, actor(), shown=shown, now=clock.now())
     except Refused as refused:
         db.session.rollback()
         return see_other(f"/console/{organization.slug}/cards", warn=refused.reason)
@@ -208,5 +210,6 @@ def _less(organization: Organization, plan: PlanName, form: Form | None = None) 
         "present": terms.plan(PlanName(organization.plan)),
         "running": running,
         "reason": reason,
+        "free": begins_free(organization, terms.plan(plan)),
         "impact": impact_of(tickets_of(actor()), organization, plan, terms),
     }

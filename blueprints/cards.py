@@ -21,7 +21,7 @@ from models.invoices import invoice_of, invoices_of
 from models.organizations import Organization, organization_of
 from models.payments import Payment, PaymentState
 from models.permissions import Permission
-from models.subscriptions import Standing, subscription_of
+from models.subscriptions import subscription_of
 from models.tickets import result_of, settle
 
 bp = Blueprint("cards", __name__)
@@ -122,13 +122,10 @@ def history(org: str) -> Answer:
 
 
 def _wallet(organization: Organization) -> dict[str, Any]:
-    subscription = subscription_of(organization)
-    past_due = subscription is not None and subscription.standing is Standing.PAST_DUE
-    owes = past_due or (subscription is not None and subscription.owed_since is not None)
     return people_here(organization) | {
         "cards": cards_of(organization),
-        "subscription": subscription,
-        "owes": owes,
+        "subscription": subscription_of(organization),
+        "due": checkout.arrears_of(organization, now=clock.now()),
         "today": clock.now().date(),
     }
 

@@ -282,6 +282,9 @@ def init(app: Flask) -> None:
     def moment(at: datetime) -> str:
         return wording.moment(at, zone_here(), clock.now())
 
+    def dated(at: datetime) -> str:
+        return wording.dated(at, zone_here())
+
     def ago(at: datetime) -> str:
         return wording.ago(at, zone_here(), clock.now())
 
@@ -290,4 +293,6 @@ def init(app: Flask) -> None:
 
     app.jinja_env.globals.update(asset=asset, counting=counting)
     app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)
-    app.jinja_env.filters.update(date=date, day=day_of, dollars=dollars, percent=percent)
+    app.jinja_env.filters.update(
+        date=date, day=day_of, dated=dated, inside=wording.inside, dollars=dollars, percent=percent
+    )

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from blueprints.access import actor, may_there
-from blueprints.pages import Answer, see_other
+from blueprints.pages import Answer, see_other, zone_here
 from extensions import clock, db, outside
 from forms.billing import CardForm
 from models import collecting
@@ -21,9 +21,9 @@ from models.catalogue import DoorName, PlanName, Severity, catalogue
 from models.money import dollars
 from models.organizations import Organization, managers, organization_of
 from models.outside import Payments
-from models.payments import Payment, PaymentKind, PaymentState, payment_of
+from models.payments import Payment, PaymentKind, PaymentState, open_payment_of, payment_of
 from models.permissions import Permission
-from models.wording import utc
+from models.wording import dated
 
 _UNPAYABLE = "Cards cannot be charged on this portal yet. Write to TiDB Cloud Account/Billing instead."
 
@@ -114,11 +114,12 @@ def card_form(form: CardForm) -> CardForm:
 
 
 def people_here(organization: Organization) -> dict[str, Any]:
-    """Return who may change the plan, for pages that others read as well."""
+    """Return who may change the plan, and the payment that does so already, for pages that others read as well."""
     return {
         "organization": organization,
         "may_change": may_there(Permission.BILLING, organization),
         "managers": managers(organization),
+        "underway": open_payment_of(organization),
         "payable": outside().payments is not None,
         "sandbox": outside().sandbox is not None,
     }
@@ -147,6 +148,10 @@ def about_payment() -> MultiDict[str, str] | None:
         return None
     if not may_there(Permission.BILLING, organization):
         return None
-    what = f"{payment.kind.label}: {payment.state.label}"
-    told = (f"{what}, {dollars(payment.cents)}, {utc(payment.created_at)}.", payment.words, f"({payment.public_id})")
+    wanted = (
+        f"{payment.kind.label} to {payment.plan.label}" if payment.kind is PaymentKind.UPGRADE and payment.plan else ""
+    )
+    what, zone = f"{wanted or payment.kind.label}: {payment.state.label}", zone_here()
+    when = f"{dated(payment.created_at, zone)} ({zone.key})"
+    told = (f"{what}. {dollars(payment.cents)}, {when}.", payment.words, f"Payment {payment.public_id}")
     return MultiDict({"summary": what, "description": "\n\n".join(part for part in told if part)})

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from models.base import Refused
 from models.cards import Card, card_of, check_room, default_card
 from models.catalogue import PlanName
+from models.money import dollars
 from models.organizations import Organization
 from models.payments import Payment, PaymentKind, begin
 from models.people import Person
-from models.quotes import quote_renewal, quote_upgrade, quote_usage
+from models.quotes import Quote, quote_renewal, quote_upgrade, quote_usage
 from models.subscriptions import (
     Standing,
     subscription_of,
@@ -71,20 +72,33 @@ def begin_saving(organization: Organization, actor: Person, *, replaces: int | N
     )
 
 
-def begin_arrears(organization: Organization, actor: Person, *, now: datetime) -> Payment:
+def arrears_of(organization: Organization, *, now: datetime) -> Quote | None:
+    """Return what could not be charged and can be paid now: a renewal, or usage of a plan that ended; None for neither.
+
+    A renewal comes with the usage of the period before it.
+    """
+    subscription = subscription_of(organization)
+    if subscription is None:
+        return None
+    if subscription.standing is Standing.PAST_DUE:
+        return quote_renewal(subscription)
+    return quote_usage(organization, at=now) if subscription.owed_since is not None else None
+
+
+def begin_arrears(organization: Organization, actor: Person, *, shown: str, now: datetime) -> Payment:
     """Write down the intent to pay what could not be charged, with the default card.
 
-    Raises Refused when nothing is owed, or there is no card; Busy as `begin_upgrade` does.
+    Raises Refused when nothing is owed, there is no card, or another amount was `shown` (in cents) to who pays; Busy as
+    `begin_upgrade` does.
     """
-    subscription, card = subscription_of(organization), default_card(organization)
-    owes = subscription is not None and (subscription.standing is Standing.PAST_DUE or subscription.owed_since)
-    if subscription is None or not owes:
+    quote, card = arrears_of(organization, now=now), default_card(organization)
+    if quote is None:
         raise Refused("Nothing is owed: there is nothing to pay.")
     if card is None or card.is_over(now.date()):
         raise Refused("Add a card first.")
-    renewal = subscription.standing is Standing.PAST_DUE
-    quote = quote_renewal(subscription) if renewal else quote_usage(organization, at=now)
-    kind = PaymentKind.RENEWAL if renewal else PaymentKind.USAGE
+    if shown != str(quote.total):
+        raise Refused(f"What is due was worked out anew: {dollars(quote.total)}. Check it, and pay once more.")
+    kind = PaymentKind.RENEWAL if quote.plan is not None else PaymentKind.USAGE
     facts = quote.as_facts()
     return begin(
         organization, kind, quote=facts, cents=quote.total, plan=quote.plan, card=card, actor_id=actor.id, now=now

@@ -13,6 +13,7 @@ from models.events import Event, EventKind
 from models.money import dollars
 from models.organizations import Organization
 from models.paging import COUNTED_TO, Paging, within
+from models.payments import PaymentKind
 from models.people import Person
 from models.wording import day
 
@@ -70,7 +71,8 @@ def _words(event: Event) -> str:
         case EventKind.CONTRACT_ENDED:
             words = f"The contract ended; {after} began"
         case EventKind.PAYMENT_FAILED:
-            words = f"A payment of {dollars(data.get('cents') or 0)} failed"
+            kind, cents = PaymentKind(data["payment"]).label, data.get("cents")
+            words = f"{kind} failed" + (f": {dollars(cents)}" if cents else "")
         case _:
             words = "Usage paid" if event.kind is EventKind.USAGE_PAID else "Money given back"
     return words

@@ -21,7 +21,7 @@ from models.charges import CloudCharge
 from models.invoices import Line, LineKind, tax_rate
 from models.money import dollars, fraction, half_up, next_month, share, tax_on
 from models.organizations import Organization
-from models.subscriptions import Standing, Subscription, Term, has_had, live_subscription, terms_of
+from models.subscriptions import Standing, Subscription, Term, begins_free, live_subscription, terms_of
 
 MONTH_NAMES = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
                "November", "December")  # fmt: skip
@@ -252,7 +252,7 @@ def _charges(organization: Organization, months: Iterable[date]) -> dict[date, i
 
 def _whole(organization: Organization, plan: Plan, version: str, start: datetime, anchor: int, usage: Usage) -> Quote:
     """Return the price of a whole period that begins at `start`."""
-    free = plan.first_month_free and not has_had(organization, plan.key)
+    free = begins_free(organization, plan)
     floor, end = (0 if free else _floor(plan)), next_month(start, anchor)
     words = f"{plan.key.label} plan, first month free" if free else f"{plan.key.label} plan"
     return Quote(

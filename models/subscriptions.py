@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.base import Labelled, Model, session_of
-from models.catalogue import PlanName
+from models.catalogue import Plan, PlanName
 from models.events import Event, EventKind, record
 from models.organizations import Organization, managers_of
 from models.outbox import Letter, queue
@@ -101,10 +101,12 @@ def terms_of(organization: Organization) -> Sequence[Term]:
     return session_of(organization).scalars(mine.order_by(Term.starts_at, Term.id)).all()
 
 
-def has_had(organization: Organization, plan: PlanName) -> bool:
-    """Tell whether the organization ever bought the plan: only the first Standard has a free month (rule 9.2)."""
-    mine = select(Term.id).where(Term.organization_id == organization.id, Term.plan == plan)
-    return session_of(organization).scalar(mine.limit(1)) is not None
+def begins_free(organization: Organization, plan: Plan) -> bool:
+    """Tell whether the plan's first month costs the organization nothing: that of its first Standard (rule 9.2)."""
+    if not plan.first_month_free:
+        return False
+    mine = select(Term.id).where(Term.organization_id == organization.id, Term.plan == plan.key)
+    return session_of(organization).scalar(mine.limit(1)) is None
 
 
 def set_plan(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from models.base import Labelled, session_of
 from models.calendars import Hours, hours_for
@@ -18,7 +18,7 @@ from models.organizations import Organization, managers_of, role_in
 from models.payments import Payment, open_payment_of
 from models.people import Person
 from models.permissions import Permission, Role, allowed
-from models.subscriptions import Subscription, subscription_of
+from models.subscriptions import Subscription, begins_free, subscription_of
 from models.tickets import ACTIVE, Ticket, Tickets, TicketState
 
 
@@ -54,6 +54,7 @@ class Overview:
     hours: Hours
     open_requests: int
     waiting: int
+    late: int
     next_due: datetime | None
     may_change: bool
     managers: Sequence[Person]
@@ -69,18 +70,20 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
     """Return the facts for this reader: counts hold what the reader may see."""
     terms, name = catalogue(now.date()), PlanName(organization.plan)
     here = scope.condition & (Ticket.organization_id == organization.id) & Ticket.state.in_(ACTIVE)
-    figures = select(Ticket.state, func.count(), func.min(Ticket.due_at)).where(here).group_by(Ticket.state)
-    by_state = {row[0]: (row[1], row[2]) for row in scope.session.execute(figures)}
-    dues = [due for _, due in by_state.values() if due is not None and due >= now]
+    late = func.count(case((Ticket.due_at < now, 1)))
+    figures = select(Ticket.state, func.count(), func.min(Ticket.due_at), late).where(here).group_by(Ticket.state)
+    by_state = {row[0]: (row[1], row[2], row[3]) for row in scope.session.execute(figures)}
+    dues = [due for _, due, _ in by_state.values() if due is not None and due >= now]
     door = DoorName.TECHNICAL
     subscription = subscription_of(organization)
     live = subscription is not None and subscription.is_live
     return Overview(
         plan=terms.plan(name),
-        panes=[_pane(terms, plan, name) for plan in PlanName],
+        panes=[_pane(terms, organization, plan, name, bought=subscription is not None) for plan in PlanName],
         hours=hours_for(scope.session, organization.calendar_id),
-        open_requests=sum(number for number, _ in by_state.values()),
-        waiting=by_state.get(TicketState.WAITING, (0, None))[0],
+        open_requests=sum(number for number, _, _ in by_state.values()),
+        waiting=by_state.get(TicketState.WAITING, (0, None, 0))[0],
+        late=sum(late for _, _, late in by_state.values()),
         next_due=min(dues, default=None),
         may_change=allowed((role_in(actor, organization) or Role.NOBODY,), Permission.BILLING),
         managers=session_of(organization).scalars(managers_of(organization)).all(),
@@ -93,15 +96,17 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
     )
 
 
-def _pane(terms: Catalogue, name: PlanName, present: PlanName) -> Pane:
+def _pane(terms: Catalogue, organization: Organization, name: PlanName, present: PlanName, *, bought: bool) -> Pane:
     plan, door = terms.plan(name), DoorName.TECHNICAL
+    # Who never bought anything need not be asked about.
+    free = plan.first_month_free and (not bought or begins_free(organization, plan))
     lower = list(PlanName)[name.rank - 1] if name.rank else None
     gains = [one.name for one in terms.services if name in one.plans and (lower is None or lower not in one.plans)]
     return Pane(
         plan=plan,
         way=_way(plan, terms.plan(present)),
         price=_price(plan),
-        terms=_terms(plan),
+        terms=_terms(plan, free=free),
         targets=[(severity, terms.target(name, door, severity)) for severity in Severity],
         before=lower.label if lower else "",
         gains=gains,
@@ -124,10 +129,10 @@ def _price(plan: Plan) -> str:
     return dollars(plan.floor_cents).removesuffix(".00") if plan.floor_cents else "Free"
 
 
-def _terms(plan: Plan) -> str:
+def _terms(plan: Plan, *, free: bool) -> str:
     if plan.floor_cents is None:
         return "by contract"
     if not plan.floor_cents:
         return ""
     more = f"per month, or {plan.percent} % of cloud charges if that is more"
-    return f"{more}; first month free" if plan.first_month_free else more
+    return f"{more}; first month free" if free else more

@@ -31,6 +31,12 @@ def moment(at: datetime, zone: ZoneInfo, now: datetime) -> str:
     return f"{day(local.date(), today)}, {clock}"
 
 
+def dated(at: datetime, zone: ZoneInfo) -> str:
+    """Return a point in time for paper, which is read on another day: "Wed 25 Nov 2026, 14:18". `at` is aware."""
+    local = at.astimezone(zone)
+    return f"{WEEKDAYS[local.weekday()][:3]} {local.day} {MONTHS[local.month - 1]} {local.year}, {local:%H:%M}"
+
+
 def inside(words: str) -> str:
     """Return words of a moment as they stand inside a sentence: "today, 14:18"."""
     return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday", "Tomorrow", "Just")) else words

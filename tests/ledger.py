@@ -120,8 +120,13 @@ class Ledger:
 
     def pay(self) -> PaymentState:
         """Pay what is owed."""
-        key = self.do(lambda _, house, owner: checkout.begin_arrears(house, owner, now=self.at).public_id)
-        return self.advance(str(key))
+
+        def verb(_: Session, house: Organization, owner: Person) -> str:
+            due = checkout.arrears_of(house, now=self.at)
+            shown = str(due.total) if due is not None else ""
+            return checkout.begin_arrears(house, owner, shown=shown, now=self.at).public_id
+
+        return self.advance(str(self.do(verb)))
 
     def contract(self) -> None:
         def verb(session: Session, house: Organization, _: Person) -> None:

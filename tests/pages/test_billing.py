@@ -157,7 +157,7 @@ def test_a_declined_card_changes_nothing_and_leads_on(town: Town, owner: Browser
     assert (plan(town), paid(), town.count(Invoice, Invoice.bill_to == "Aurora Games")) == ("basic", [], 0)
     (help_,) = [link for link in page.links() if link.startswith("/help/billing/new?payment=")]
     filled, _ = owner.get(help_).find("/help/billing/new")
-    assert filled.value_of("summary") == "Upgrade: Declined"
+    assert filled.value_of("summary") == "Upgrade to Enterprise: Declined"
     assert "Nothing was charged" in filled.value_of("description")
     page = buy(owner)
     assert plan(town) == "enterprise"
@@ -230,6 +230,8 @@ def test_a_bank_asks_for_the_card_and_for_the_charge_and_survives_a_closed_tab(
     page = other.get(f"/console/{AURORA}/support")
     assert "waits for the bank’s confirmation" in page.main
     assert path in page.links()
+    for elsewhere in (UPGRADE, TYPING):
+        assert path in other.get(elsewhere).links(), "who would pay again reads it before they type"
     page = other.get(path)
     assert f"{path}/bank" in page.links()
     other.get(f"{path}/bank")

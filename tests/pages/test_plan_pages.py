@@ -60,17 +60,17 @@ def test_the_support_page_has_four_panes_with_the_exact_words(town: Town, sign_i
         (
             "owner@aurora.example",
             AURORA,
-            ["Current plan", "Upgrade to Standard", "Upgrade to Enterprise", "Contact Sales"],
+            ["Current plan", "Upgrade", "Upgrade", "Contact Sales"],
         ),
         (
             "owner@lumen.example",
             LUMEN,
-            ["Downgrade to Basic", "Current plan", "Upgrade to Enterprise", "Contact Sales"],
+            ["Downgrade", "Current plan", "Upgrade", "Contact Sales"],
         ),
         (
             "owner@northwind.example",
             NORTHWIND,
-            ["Downgrade to Basic", "Downgrade to Standard", "Current plan", "Contact Sales"],
+            ["Downgrade", "Downgrade", "Current plan", "Contact Sales"],
         ),
         ("owner@harbor.example", HARBOR, ["Managed by contract"] * 3 + ["Current plan"]),
     ):
@@ -82,6 +82,27 @@ def test_the_support_page_has_four_panes_with_the_exact_words(town: Town, sign_i
         assert "Current Plan" in page.main
         tabs = page.all("nav", aria_label="Ways to more support")[0]
         assert [page.words(a) for a in tabs.iter("a")] == ["Upgrade", "Premium: Contact Sales"]
+
+
+def test_everybody_reads_who_may_change_the_plan(sign_in: SignIn, town: Town) -> None:
+    assert town
+    for email, words in (
+        ("owner@lumen.example", "Billing Of Lumen and Owner Of Lumen may change the plan."),
+        ("billing@lumen.example", "Billing Of Lumen and Owner Of Lumen may change the plan."),
+        (
+            "member@lumen.example",
+            "Ask Billing Of Lumen or Owner Of Lumen: they may change the plan of your organization.",
+        ),
+    ):
+        assert words in sign_in(email).get(f"{BASE}/support").main
+
+
+def test_a_reply_that_is_late_is_not_called_none(town: Town, sign_in: SignIn) -> None:
+    town.file(severity=Severity.S2)
+    with travel(now() + timedelta(days=9), tick=False):
+        page = sign_in("owner@lumen.example").get(f"{BASE}/support")
+    assert "1 reply is late, and first in our queue" in page.main
+    assert "No reply is due" not in page.main
 
 
 def test_the_premium_tab_is_a_link_to_contact_sales(owner: Browser) -> None:
@@ -103,12 +124,31 @@ def test_a_downgrade_shows_what_is_lost_on_the_real_requests_and_begins_later(to
     assert "Basic starts on" in page.at("flash")
     assert "Basic starts on" in page.main
     assert house(town).plan == "standard"
+    again = owner.get(f"{BASE}/downgrade/basic").main
+    assert "Back to Support" in again
+    assert "Keep Standard" not in again, "only the button on the Support page takes it back"
+    owner.get(f"{BASE}/support")
     page = owner.submit(f"{BASE}/keep-plan")
     assert "keeps the Standard plan" in page.at("flash")
     assert end_of(town).pending_plan is None
     assert "No change of the plan is scheduled" in owner.get(
         owner.post(f"{BASE}/keep-plan", {}).headers["Location"]
     ).at("flash")
+
+
+def test_a_first_month_is_called_free_only_where_it_is(town: Town, sign_in: SignIn, owner: Browser) -> None:
+    """Northwind never had Standard; Lumen has had it, so its next one is charged from the start."""
+    free, cost = "its first month is free", "costs $29.00 a month, or 10 % of the month’s cloud charges if that is more"
+    northwind = sign_in("owner@northwind.example")
+    page = northwind.get(f"/console/{NORTHWIND}/downgrade/standard")
+    assert f"{cost}; {free}." in page.main
+    assert "first month free" in northwind.get(f"/console/{NORTHWIND}/support").main
+    owner.get(f"{BASE}/upgrade/enterprise")
+    owner.submit(f"{BASE}/upgrade/enterprise")
+    page = owner.get(f"{BASE}/downgrade/standard")
+    assert f"{cost}." in page.main
+    assert free not in page.main
+    assert "first month free" not in owner.get(f"{BASE}/support").main
 
 
 def test_what_cannot_be_downgraded_says_why(town: Town, sign_in: SignIn, owner: Browser) -> None:
@@ -127,6 +167,21 @@ def test_an_upgrade_takes_a_scheduled_downgrade_back(town: Town, owner: Browser)
     owner.submit(f"{BASE}/downgrade/basic")
     owner.get(f"{BASE}/upgrade/enterprise")
     owner.submit(f"{BASE}/upgrade/enterprise")
+    assert (house(town).plan, end_of(town).pending_plan) == ("enterprise", None)
+
+
+def test_a_downgrade_waits_while_somebody_pays_for_more(town: Town, owner: Browser, sign_in: SignIn) -> None:
+    owner.get(f"{BASE}/upgrade/enterprise/card")
+    typed = CARD | {"card_number": ASKS}
+    answer = owner.submit(f"{BASE}/upgrade/enterprise/card", follow=False, status=303, **typed)
+    where = answer.headers["Location"].removesuffix("/bank")
+    colleague = sign_in("billing@lumen.example")
+    page = colleague.get(f"{BASE}/downgrade/basic")
+    assert where in page.links(), "they read it before they choose"
+    page = colleague.submit(f"{BASE}/downgrade/basic", status=409)
+    assert page.errors[0].startswith("A payment of Lumen Retail is under way")
+    owner.get(f"{where}/bank")
+    owner.submit(f"{where}/bank/confirm")
     assert (house(town).plan, end_of(town).pending_plan) == ("enterprise", None)
 
 
@@ -190,6 +245,12 @@ def test_a_renewal_that_fails_says_so_until_it_is_paid(app: Flask, town: Town, s
         assert "The renewal of Standard could not be charged." in page.main
         assert "Open requests are answered under the terms they have." in page.main
         assert "could not be charged" in member.get(f"{BASE}/support").main
+        page = owner.get(f"{BASE}/cards")
+        assert "Standard plan: $29.00" in page.main
+        assert "Pay $29.00 with Visa ending 4242" in page.main
+        stale = owner.post(f"{BASE}/pay", {"cents": "2800"})
+        assert "worked out anew: $29.00" in owner.get(stale.headers["Location"]).at("flash")
+        owner.get(f"{BASE}/cards")
         page = owner.submit(f"{BASE}/pay")
         assert "Declined" in page.h1
         add(owner)
@@ -212,6 +273,7 @@ def test_invoices_are_listed_printed_and_nobody_elses(town: Town, owner: Browser
     assert page.h1 == f"Invoice {number}"
     for words in ("Lumen Retail", "Visa ending 4242", "Standard plan, first month free", "Total", "$0.00"):
         assert words in page.main
+    assert "Today" not in page.main, "paper is read on another day"
     theirs = town.scalars(select(Invoice.number).where(Invoice.organization_id == house(town, NORTHWIND).id))[0]
     assert owner.get(f"{BASE}/invoices/{theirs}", status=404)
     assert sign_in("owner@northwind.example").get(f"/console/{NORTHWIND}/invoices/{theirs}")
@@ -253,7 +315,9 @@ def test_the_history_tells_what_happened_by_whom(town: Town, owner: Browser, sig
     owner.get(f"{BASE}/downgrade/basic")
     owner.submit(f"{BASE}/downgrade/basic")
     owner.submit(f"{BASE}/keep-plan")
+    add(owner, 422, card_number="4000000000000002")
     page = sign_in("member@lumen.example").get(f"{BASE}/history")
+    assert "Saving a card failed" in page.main
     assert "Downgrade from Standard to Basic scheduled for" in page.main
     assert "Standard kept: the downgrade to Basic was taken back" in page.main
     assert "Owner Of Lumen" in page.main

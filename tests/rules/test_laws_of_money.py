@@ -159,6 +159,13 @@ class Company(RuleBasedStateMachine):
                 assert given or late, f"{one.kind} {one.plan} was paid, and nothing given"
 
     @invariant()
+    def a_plan_that_is_paid_is_kept_until_its_period_is_over(self) -> None:
+        terms = self.ledger.rows(Term)
+        newest = max(terms, key=lambda term: term.id, default=None)
+        if newest is not None and self.ledger.plan == "basic":
+            assert newest.ends_at >= newest.period_end, f"{newest.plan} was paid until {newest.period_end}"
+
+    @invariant()
     def periods_follow_each_other_and_usage_is_counted_once(self) -> None:
         terms = self.ledger.rows(Term)
         lines = [term for term in terms if term.ends_at > term.starts_at]

@@ -32,6 +32,10 @@ def test_a_moment_reads_in_the_readers_zone(at: datetime, words: str) -> None:
     assert wording.moment(at, BERLIN, NOW) == words
 
 
+def test_a_moment_on_paper_names_its_day_and_year() -> None:
+    assert wording.dated(datetime(2026, 11, 24, 13, 18, tzinfo=UTC), BERLIN) == "Tue 24 Nov 2026, 14:18"
+
+
 @pytest.mark.parametrize(
     ("past", "words"),
     [
