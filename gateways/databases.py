@@ -50,12 +50,7 @@ def options(url: str, threads: int) -> dict[str, Any]:
     if backend == "postgresql":
         return shared | {"connect_args": {"connect_timeout": CONNECT_WITHIN, "application_name": "help-center"}}
     waits = {"connect_timeout": CONNECT_WITHIN, "read_timeout": SILENT_AFTER, "write_timeout": SILENT_AFTER}
-    return shared | {"connect_args": waits | {"charset": "utf8mb4", "init_command": _mysql_start()}}
-
-
-def _mysql_start() -> str:
-    strict = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-    return f"SET SESSION sql_mode='{strict}', innodb_lock_wait_timeout={BUSY_MS // 1000}"
+    return shared | {"connect_args": waits | {"charset": "utf8mb4"}}
 
 
 def prepare(engine: Engine, reads_only: Callable[[Connection], bool]) -> None:
@@ -69,6 +64,8 @@ def prepare(engine: Engine, reads_only: Callable[[Connection], bool]) -> None:
     elif engine.dialect.name == "postgresql":
         event.listen(engine, "do_connect", _connect_patiently)
         event.listen(engine, "connect", _prepare_postgresql)
+    else:
+        event.listen(engine, "connect", _prepare_mysql)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 (any driver's connection)
@@ -111,6 +108,12 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:  # noqa: ANN4
     # Jobs that may take longer (a migration, an import) raise the limits for themselves: see `unhurried`.
     connection.execute(f"SET lock_timeout = {BUSY_MS}")
     connection.commit()
+
+
+def _prepare_mysql(connection: Any, _record: object) -> None:  # noqa: ANN401 (any driver's connection)
+    strict = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION sql_mode = '{strict}', innodb_lock_wait_timeout = {BUSY_MS // 1000}")
 
 
 def unhurried(connection: Connection) -> None:

@@ -167,7 +167,7 @@ def test_a_lead_is_worked_from_the_first_contact_to_the_contract(seller: Browser
     assert not page.all("form", action=f"{base}/reopen")
     assert "Current PlanPremium" in sign_in("owner@lumen.example").get(f"/console/{LUMEN}/support").main
     assert seller.get(f"{base}/won").main.endswith(f"closed, as Won.Back to {key}")
-    assert seller.post(f"{base}/won", given | {"seen": "99"}).status == 422
+    assert seller.post(f"{base}/won", given | {"seen": "999999999"}).status == 422
 
 
 def test_a_lost_lead_is_opened_again(seller: Browser, town: Town) -> None:
