@@ -9,7 +9,8 @@ again. Both then read what was committed last: a lock is of no use to somebody w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Engine, event, make_url
@@ -124,6 +125,29 @@ def unhurried(connection: Connection) -> None:
         driver.silent_after = 3600.0
     elif connection.dialect.name in {"mysql", "mariadb"}:
         driver._read_timeout = driver._write_timeout = 3600  # noqa: SLF001 (the driver offers no other way)
+
+
+@contextmanager
+def alone(connection: Connection, name: str) -> Iterator[None]:
+    """Let no other process of the installation do what has this name at the same time: the others wait.
+
+    On SQLite the write lock does the same.
+    """
+    take, give = {
+        "postgresql": ("SELECT pg_advisory_lock(hashtext('help-center:{}'))", "SELECT pg_advisory_unlock_all()"),
+        "mysql": ("SELECT GET_LOCK('help-center:{}', 600)", "SELECT RELEASE_LOCK('help-center:{}')"),
+    }.get("mysql" if connection.dialect.name == "mariadb" else connection.dialect.name, ("", ""))
+    if not take:
+        yield
+        return
+    unhurried(connection)
+    connection.exec_driver_sql(take.format(name))
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(give.format(name))
+        connection.commit()
 
 
 def check(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Enum
 from sqlalchemy.types import TypeEngine
 
 import models
+from gateways import databases
 from models.base import Id, Instant, Model
 from models.tickets import Body
 
@@ -35,7 +36,7 @@ def render_item(kind: str, item: object, _autogen: object) -> Any:
 def run() -> None:
     """Bring the database to the version that was asked for: all of it, or nothing."""
     engine = current_app.extensions["migrate"].db.engine
-    with engine.connect() as connection:
+    with engine.connect() as connection, databases.alone(connection, "migration"):
         driver = connection.connection.dbapi_connection
         lite = connection.dialect.name == "sqlite"
         if lite:
@@ -43,6 +44,8 @@ def run() -> None:
             # switch this, since SQLAlchemy opens a transaction first, inside which SQLite ignores it.
             driver.execute("PRAGMA foreign_keys=OFF")
         try:
+            databases.check(connection)
+            databases.unhurried(connection)
             context.configure(
                 connection=connection,
                 target_metadata=Model.metadata,

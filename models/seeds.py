@@ -139,7 +139,7 @@ def empty(session: Session) -> None:
         # Some databases look at each row alone: one that points at another of its own table must let go of it first.
         own = [column for column in table.c if any(key.column.table is table for key in column.foreign_keys)]
         if own:
-            session.execute(update(table).values({column: None for column in own}))
+            session.execute(update(table).values(dict.fromkeys(own)))
         session.execute(delete(table))
     session.expunge_all()
 

@@ -43,7 +43,11 @@ def upgrade():
 def downgrade():
     with op.batch_alter_table("announcements") as announcements:
         announcements.drop_column("plans")
+    mysql = op.get_bind().dialect.name in {"mysql", "mariadb"}
     for table, columns in reversed(INDEXES):
+        if mysql and columns[0].endswith("_id"):
+            # There a foreign key needs an index; it made its own, which went when this one came.
+            op.create_index(f"fk_{table}_{columns[0]}", table, [columns[0]])
         op.drop_index(name_of(table, columns), table_name=table)
     with op.batch_alter_table("events") as events:
         events.drop_constraint("fk_events_person_id", type_="foreignkey")
