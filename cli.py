@@ -6,6 +6,7 @@ import ctypes
 import logging
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ from extensions import clock, db, outside
 from models.demo import ACCOUNTS, PASSWORD
 from models.directory import BadDocument, import_directory
 from models.entrance import SET_UP_LIFE, has_administrator, make_link
+from models.outside import WrongStore
 from models.seeds import empty, found, is_demo, is_empty, plant
 from worker import work
 
@@ -55,6 +57,7 @@ def serve() -> None:
     """Start the portal: bring the database up to date, then run the web server and the worker."""
     chosen = outside().settings
     _check_port(chosen)
+    _check_files()
     migrate_database()
     _keep_apart(chosen)
     if chosen.demo:
@@ -229,6 +232,24 @@ def _check_port(chosen: Settings) -> None:
         sys.exit(f"PORT: {chosen.port} needs more rights than this account has. Choose one above 1023: PORT=8000.")
     except OSError as trouble:
         sys.exit(f"PORT: cannot listen on {chosen.host}:{chosen.port} ({trouble.strerror}). Choose another: PORT=8001.")
+
+
+def _check_files() -> None:
+    """Exit with one line when attachments could never be kept; a store that is only down now may come back later."""
+    files, probe = outside().files, secrets.token_bytes(32)
+    try:
+        name, _ = files.put([probe])
+        kept = b"".join(files.get(name))
+        files.drop(name)
+    except WrongStore as wrong:
+        sys.exit(f"{wrong.setting}: {wrong}.")
+    except OSError as trouble:
+        if outside().settings.files == "local":
+            sys.exit(f"DATA_FOLDER: attachments cannot be kept there ({trouble}).")
+        print(f"Attachments cannot be kept just now, and /readyz says so until they can: {trouble}", file=sys.stderr)
+        return
+    if kept != probe:
+        sys.exit("FILES: the store gives back other bytes than it was given.")
 
 
 class Supervisor:
