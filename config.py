@@ -253,20 +253,21 @@ def _completed(settings: Settings) -> Settings:
         raise BadSetting("SECRET_KEY: use 32 characters or more.")
     if settings.demo and (settings.secure or settings.host not in LOOPBACK):
         raise BadSetting("DEMO: the demo's passwords are public, so it runs only on HOST 127.0.0.1 and without https.")
-    if settings.ticket_megabytes < settings.file_megabytes:
-        raise BadSetting("TICKET_MEGABYTES: must not be smaller than FILE_MEGABYTES.")
-    if settings.organization_megabytes < settings.ticket_megabytes:
-        raise BadSetting("ORGANIZATION_MEGABYTES: must not be smaller than TICKET_MEGABYTES.")
-    if settings.files == "s3":
-        _check_s3(settings)
+    _check_files(settings)
     _make(settings.data)
     if not settings.secret_key:
         changes["secret_key"] = _kept_secret(settings.data)
     return Settings(**{**{f.name: getattr(settings, f.name) for f in fields(settings)}, **changes})
 
 
-def _check_s3(settings: Settings) -> None:
-    """Refuse FILES=s3 with something missing, by its name."""
+def _check_files(settings: Settings) -> None:
+    """Refuse limits that contradict each other, and FILES=s3 with something missing, by its name."""
+    if settings.ticket_megabytes < settings.file_megabytes:
+        raise BadSetting("TICKET_MEGABYTES: must not be smaller than FILE_MEGABYTES.")
+    if settings.organization_megabytes < settings.ticket_megabytes:
+        raise BadSetting("ORGANIZATION_MEGABYTES: must not be smaller than TICKET_MEGABYTES.")
+    if settings.files != "s3":
+        return
     for name in ("s3_bucket", "s3_access_key_id", "s3_secret_access_key"):
         if not getattr(settings, name):
             raise BadSetting(f"{name.upper()}: FILES=s3 needs it.")

@@ -29,9 +29,8 @@ class Spool:
         self.length = 0
         self.trouble: OSError | None = None
         self._most = most
-        self._file: IO[bytes] = cast(
-            "IO[bytes]", SpooledTemporaryFile(max_size=_IN_MEMORY, mode="rb+", dir=str(folder))
-        )  # noqa: SIM115
+        fresh = SpooledTemporaryFile(max_size=_IN_MEMORY, mode="rb+", dir=str(folder))  # noqa: SIM115
+        self._file = cast("IO[bytes]", fresh)
 
     def write(self, piece: bytes) -> int:
         """Keep the piece, or only count it when it is too much or there is no room."""

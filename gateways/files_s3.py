@@ -132,14 +132,14 @@ class S3Files:
         """Turn the library's faults into ours, without its long tale of retries."""
         try:
             yield
-        except FileNotFoundError as gone:
-            if "NoSuchBucket" in str(gone):
+        except (FileNotFoundError, BaseError) as trouble:
+            if "<Code>NoSuchBucket<" in str(trouble):
                 raise WrongStore("S3_BUCKET", f"the store has no bucket {self._bucket.name}") from None
-            raise FileNotFoundError("There is no such file in the bucket.") from None
-        except (PermissionDeniedError, UnauthenticatedError) as refused:
-            log.error("The bucket could not %s: %s", what, _brief(refused))  # noqa: TRY400 (the trace tells nothing)
-            raise WrongStore("S3_ACCESS_KEY_ID", "the store refuses this key, or its secret") from None
-        except BaseError as trouble:
+            if isinstance(trouble, FileNotFoundError):
+                raise FileNotFoundError("There is no such file in the bucket.") from None
+            if isinstance(trouble, PermissionDeniedError | UnauthenticatedError):
+                log.error("The bucket could not %s: %s", what, _brief(trouble))  # noqa: TRY400 (a trace tells nothing)
+                raise WrongStore("S3_ACCESS_KEY_ID", "the store refuses this key, or its secret") from None
             raise OSError(f"The bucket could not {what}: {_brief(trouble)}") from None
 
 
