@@ -178,7 +178,7 @@ class Settings:
     s3_prefix: str = _setting("", _prefix, "What the names in the bucket begin with, such as portal/files.")
     s3_access_key_id: str = _setting("", _text, "The key that may list, read, write and delete there.")
     s3_secret_access_key: str = _setting("", _text, "The key's secret.")
-    s3_timeout: int = _setting(10, _number(1, 60), "Seconds to wait for the bucket.")
+    s3_timeout: int = _setting(8, _number(1, 60), "Seconds to wait for the bucket.")
     clamd: str = _setting(
         "", _scanner, "ClamAV's clamd, as host:port or path of its socket. Empty: nothing is scanned."
     )

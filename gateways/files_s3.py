@@ -21,6 +21,7 @@ from models.outside import WrongStore
 log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})")
 _PIECE = 64 * 1024
 # The least that S3 takes as a part. One part at a time is in memory, since several people may be sending at once.
 _PART = 5 * 1024 * 1024
@@ -77,14 +78,14 @@ class S3Files:
             name = hasher.hexdigest()
             with self._answering("store a file"):
                 # Equal bytes go up again as well: their time is new then, which keeps them from being swept.
-                obstore.put(self._store, name, whole, chunk_size=_PART, max_concurrency=1)
+                obstore.put(self._store, _key(name), whole, chunk_size=_PART, max_concurrency=1)
         return name, written
 
     def get(self, name: str) -> Iterator[bytes]:
         """Yield the bytes in pieces; raises FileNotFoundError at once when they are gone."""
-        _check(name)
+        key = _key(name)
         with self._answering("read a file"):
-            stream = obstore.get(self._store, name).stream(min_chunk_size=_PIECE)
+            stream = obstore.get(self._store, key).stream(min_chunk_size=_PIECE)
 
         def pieces() -> Iterator[bytes]:
             with self._answering("read a file"):
@@ -95,9 +96,8 @@ class S3Files:
     def has(self, name: str) -> bool:
         """Ask whether the bytes are there."""
         try:
-            _check(name)
             with self._answering("look for a file"):
-                obstore.head(self._store, name)
+                obstore.head(self._store, _key(name))
         except FileNotFoundError:
             return False
         return True
@@ -107,15 +107,16 @@ class S3Files:
         with self._answering("list the files"):
             for page in obstore.list(self._store, chunk_size=1000):
                 for found in page:
-                    if _NAME.fullmatch(found["path"]) and found["last_modified"] < than:
-                        yield found["path"]
+                    ours = _KEY.fullmatch(found["path"])
+                    if ours and found["last_modified"] < than:
+                        yield ours[1]
 
     def drop(self, name: str) -> None:
         """Forget the bytes."""
-        _check(name)
+        key = _key(name)
         try:
             with self._answering("delete a file"):
-                obstore.delete(self._store, name)
+                obstore.delete(self._store, key)
         except FileNotFoundError:
             pass  # Amazon says that it is deleted, some others that it was not there
 
@@ -123,7 +124,7 @@ class S3Files:
         """Ask for a name that is not there: the store's answer shows whether bucket and keys are good."""
         try:
             with self._answering("answer"):
-                obstore.get(self._store, "0" * 64)
+                obstore.get(self._store, _key("0" * 64))
         except FileNotFoundError:
             pass
 
@@ -143,9 +144,11 @@ class S3Files:
             raise OSError(f"The bucket could not {what}: {_brief(trouble)}") from None
 
 
-def _check(name: str) -> None:
+def _key(name: str) -> str:
+    """Return where it is in the bucket: as in the folder, so that one can be copied into the other as it is."""
     if not _NAME.fullmatch(name):
         raise FileNotFoundError(name)
+    return f"{name[:2]}/{name}"
 
 
 def _brief(trouble: Exception) -> str:

@@ -8,6 +8,8 @@ is attaching the same bytes:
 2. The bytes are deleted outside of any transaction: the store may be far away.
 3. In another transaction the mark is taken away. Whoever stored the bytes between 1 and 2 and attaches them after 3
    finds them gone: for that `secure` looks after its row is committed, and stores them once more.
+
+Each transaction, here and there, holds the write lock from its start (BEGIN IMMEDIATE).
 """
 
 from __future__ import annotations

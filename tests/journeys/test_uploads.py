@@ -1,7 +1,8 @@
-"""Uploads against the portal as it is served: what is too large is refused early, cheaply, and leaves nothing behind."""
+"""Uploads to the portal as it is served: what is too large is refused early, cheaply, and leaves nothing behind."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from portal import HERE, Portal
+from journeys.portal import HERE, Portal
 from stores import BUCKET, KEYS, S3Server
 
 from models.demo import PASSWORD
@@ -93,15 +94,14 @@ class Web:
             sender = threading.Thread(target=send)
             sender.start()
             said = b""
-            try:
+            with contextlib.suppress(ConnectionResetError):
                 said = line.recv(4096)
-            except ConnectionResetError:
-                pass
             took = time.monotonic() - before
             done.set()
             with_status = re.match(rb"HTTP/1\.1 (\d+)", said)
             reached = sent
-            line.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
             sender.join()
         return int(with_status[1]) if with_status else 0, reached, took
 

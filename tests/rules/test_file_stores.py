@@ -277,4 +277,4 @@ def test_what_else_is_in_the_bucket_is_let_be(server: S3Server, tmp_path: Path) 
     mine, other = inside.put([b"mine"])[0], plain.put([b"other"])[0]
     assert names(inside) == [mine]
     assert names(plain) == [other]
-    assert f"<Key>portal/{mine}</Key>" in server.names()
+    assert f"<Key>portal/{mine[:2]}/{mine}</Key>" in server.names(), "as in the folder"
