@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed setup worker test check browser docs lock bench screenshots
+.PHONY: help run seed setup worker test test-postgresql test-mysql check browser docs lock bench screenshots
 
 export FLASK_APP := app:served
 # Only these two are about the demo; `make run DEMO=0` starts a real installation.
@@ -28,6 +28,12 @@ worker: $(VENV)/run.stamp ## run the worker alone (make run runs one as well)
 test: $(VENV)/test.stamp ## run all tests, in a browser as well
 	@chromium=$$(.ci/browser) && CHROMIUM=$$chromium $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
+# What a database can answer in its own way; pages in a browser, axe and nonsense are the same on all.
+SERVER_TESTS := tests/rules tests/pages tests/test_migrations.py tests/test_entitlement.py tests/test_visibility.py
+
+test-postgresql test-mysql: test-%: $(VENV)/test.stamp ## run the rules and pages on a database server
+	@url=$$(.ci/databases $*) && DATABASE_URL=$$url $(BIN)/python -m pytest -q -n 2 --dist worksteal $(SERVER_TESTS)
+
 check: $(VENV)/test.stamp ## everything that must hold before a change is taken
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,7 +41,7 @@ check: $(VENV)/test.stamp ## everything that must hold before a change is taken
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --lint --quiet
 	$(BIN)/codespell
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test test-postgresql test-mysql
 
 browser: ## find Chromium for the tests, or install it (Debian, as root)
 	@.ci/browser
@@ -45,7 +51,7 @@ docs: $(VENV)/run.stamp ## write docs/configuration.md from the settings
 
 lock: $(VENV)/run.stamp ## pin the newest versions of what requirements/*.in name
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@for set in run test; do \
+	@for set in run s3 test; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --output-file requirements/$$set.txt requirements/$$set.in || exit 1; done
 

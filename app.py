@@ -5,48 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from datetime import timedelta
-from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
 
-from flask import Flask, Request
+from flask import Flask
 from jinja2 import StrictUndefined
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import cli
 import extensions
 from blueprints import ALL, access, again, answers, assets, pages
+from blueprints.bodies import BoundedRequest
 from config import MEGABYTE, BadSetting, Settings, read_settings
 from gateways import databases
 
 HERE = Path(__file__).parent
-
-
-class BoundedParser(FormDataParser):
-    """Reads forms; one without files is read at once, so its length and its number of fields are bounded here."""
-
-    def parse(
-        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str] | None = None
-    ) -> Any:  # noqa: ANN401 (as the parser that it extends)
-        """Return the stream, the fields and the files; raises RequestEntityTooLarge."""
-        most = self.max_form_memory_size or 0
-        if mimetype == "application/x-www-form-urlencoded":
-            if content_length is None or content_length > most:
-                raise RequestEntityTooLarge
-            body = stream.read(most + 1)
-            if body.count(b"&") > (self.max_form_parts or 0):
-                raise RequestEntityTooLarge
-            stream = BytesIO(body)
-        return super().parse(stream, mimetype, content_length, options)
-
-
-class BoundedRequest(Request):
-    """A request whose body has bounds: R14 and R15 of what it must survive."""
-
-    max_form_parts = 500
-    form_data_parser_class = BoundedParser
 
 
 def create_app(settings: Settings | None = None) -> Flask:

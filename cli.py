@@ -6,6 +6,7 @@ import ctypes
 import logging
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ from extensions import clock, db, outside
 from models.demo import ACCOUNTS, PASSWORD
 from models.directory import BadDocument, import_directory
 from models.entrance import SET_UP_LIFE, has_administrator, make_link
+from models.outside import WrongStore
 from models.seeds import empty, found, is_demo, is_empty, plant
 from worker import work
 
@@ -55,6 +57,7 @@ def serve() -> None:
     """Start the portal: bring the database up to date, then run the web server and the worker."""
     chosen = outside().settings
     _check_port(chosen)
+    _check_files()
     migrate_database()
     _keep_apart(chosen)
     if chosen.demo:
@@ -231,6 +234,24 @@ def _check_port(chosen: Settings) -> None:
         sys.exit(f"PORT: cannot listen on {chosen.host}:{chosen.port} ({trouble.strerror}). Choose another: PORT=8001.")
 
 
+def _check_files() -> None:
+    """Exit with one line when attachments could never be kept; a store that is only down now may come back later."""
+    files, probe = outside().files, secrets.token_bytes(32)
+    try:
+        name, _ = files.put([probe])
+        kept = b"".join(files.get(name))
+        files.drop(name)
+    except WrongStore as wrong:
+        sys.exit(f"{wrong.setting}: {wrong}.")
+    except OSError as trouble:
+        if outside().settings.files == "local":
+            sys.exit(f"DATA_FOLDER: attachments cannot be kept there ({trouble}).")
+        print(f"Attachments cannot be kept just now, and /readyz says so until they can: {trouble}", file=sys.stderr)
+        return
+    if kept != probe:
+        sys.exit("FILES: the store gives back other bytes than it was given.")
+
+
 class Supervisor:
     """Runs the web server and the worker side by side, and ends both together."""
 
@@ -303,11 +324,15 @@ class Supervisor:
             print(f"\nWhat it mails is at {chosen.base_url}/demo/mail\n", flush=True)
 
     def _watch(self) -> int:
-        """Wait for the end; a worker that died is started again. Return the exit code."""
+        """Wait for the end; whichever of the two died is started again. Return the exit code."""
         while not self.stopping.wait(0.25):
             if self.web is None or self.web.poll() is not None:
-                print("The web server ended by itself.", file=sys.stderr)
-                return 1
+                # It gives up when its processes are killed faster than it takes to be sure of new ones.
+                print("The web server ended by itself; starting it again.", file=sys.stderr)
+                self.web = self._start(self._web_command())
+                if not self._answers() and not self.stopping.is_set():
+                    print("The web server does not start any more.", file=sys.stderr)
+                    return 1
             if self.worker is not None and self.worker.poll() is not None:
                 print(f"The worker ended (code {self.worker.returncode}); starting it again.", file=sys.stderr)
                 self.stopping.wait(1)

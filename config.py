@@ -80,6 +80,13 @@ def _base_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _endpoint(value: str) -> str:
+    try:
+        return _base_url(value)
+    except ValueError:
+        raise ValueError("use the store's address without a path, such as https://s3.example.com") from None
+
+
 def _database(value: str) -> str:
     path = value.removeprefix("sqlite:///")
     if path != value:
@@ -98,6 +105,28 @@ def _database(value: str) -> str:
         raise ValueError(wrong) from None
     if parts.scheme not in {"postgresql", "mysql+pymysql"} or not parts.path.strip("/"):
         raise ValueError(wrong)
+    return value
+
+
+def _bucket(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+        raise ValueError("use the bucket's name: 3 to 63 small letters, digits, dots and hyphens")
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", value) or len(value) > 200:
+        raise ValueError("use letters, digits and hyphens, with / between folders only, such as portal/files")
+    return value
+
+
+def _scanner(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if value.startswith("/") and value.isprintable():
+        return value
+    if not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
+        raise ValueError("use host:port, such as 127.0.0.1:3310, or the path of clamd's socket")
+    _host(host.removeprefix("[").removesuffix("]"))
     return value
 
 
@@ -156,6 +185,21 @@ class Settings:
     file_megabytes: int = _setting(25, _number(1, 1024), "Largest attachment.")
     files_per_message: int = _setting(10, _number(1, 50), "Most attachments of one message.")
     ticket_megabytes: int = _setting(100, _number(1, 10240), "Most attachments of one ticket, together.")
+    organization_megabytes: int = _setting(
+        10240, _number(1, 10485760), "Most attachments of one organization, together."
+    )
+    files: str = _setting("local", _one_of("local", "s3"), "Where attachments are kept: DATA_FOLDER/files, or S3.")
+    s3_bucket: str = _setting("", _bucket, "The bucket, for FILES=s3.")
+    s3_region: str = _setting("us-east-1", _host, "The bucket's region.")
+    s3_endpoint: str = _setting("", _endpoint, "Address of a store that speaks S3. Empty: Amazon's, of S3_REGION.")
+    s3_prefix: str = _setting("", _prefix, "What the names in the bucket begin with, such as portal/files.")
+    s3_access_key_id: str = _setting("", _text, "The key that may list, read, write and delete there.")
+    s3_secret_access_key: str = _setting("", _text, "The key's secret.")
+    s3_timeout: int = _setting(8, _number(1, 60), "Seconds to wait for the bucket.")
+    clamd: str = _setting(
+        "", _scanner, "ClamAV's clamd, as host:port or path of its socket. Empty: nothing is scanned."
+    )
+    clamd_timeout: int = _setting(30, _number(1, 120), "Seconds in which a file must be scanned.")
     argon2_memory_kib: int = _setting(19456, _number(8, 1048576), "Memory for hashing one password (OWASP's figure).")
     argon2_rounds: int = _setting(2, _number(1, 20), "Rounds for hashing one password.")
 
@@ -202,8 +246,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         try:
             values[item.name] = item.metadata["read"](given)
         except ValueError as error:
-            shown = re.sub(r"://[^@]*@", "://…@", given)  # the password of a database belongs into no log
-            raise BadSetting(f"{name}: {error} (it is {shown!r}).") from None
+            # No secret belongs into a log: neither one of its own nor the password in a database's address.
+            shown = "" if re.search("SECRET|PASSWORD", name) else f" (it is {re.sub('://[^@]*@', '://…@', given)!r})"
+            raise BadSetting(f"{name}: {error}{shown}.") from None
     return _completed(Settings(**values))
 
 
@@ -226,12 +271,24 @@ def _completed(settings: Settings) -> Settings:
         raise BadSetting("SECRET_KEY: use 32 characters or more.")
     if settings.demo and (settings.secure or settings.host not in LOOPBACK):
         raise BadSetting("DEMO: the demo's passwords are public, so it runs only on HOST 127.0.0.1 and without https.")
-    if settings.ticket_megabytes < settings.file_megabytes:
-        raise BadSetting("TICKET_MEGABYTES: must not be smaller than FILE_MEGABYTES.")
+    _check_files(settings)
     _make(settings.data)
     if not settings.secret_key:
         changes["secret_key"] = _kept_secret(settings.data)
     return Settings(**{**{f.name: getattr(settings, f.name) for f in fields(settings)}, **changes})
+
+
+def _check_files(settings: Settings) -> None:
+    """Refuse limits that contradict each other, and FILES=s3 with something missing, by its name."""
+    if settings.ticket_megabytes < settings.file_megabytes:
+        raise BadSetting("TICKET_MEGABYTES: must not be smaller than FILE_MEGABYTES.")
+    if settings.organization_megabytes < settings.ticket_megabytes:
+        raise BadSetting("ORGANIZATION_MEGABYTES: must not be smaller than TICKET_MEGABYTES.")
+    if settings.files != "s3":
+        return
+    for name in ("s3_bucket", "s3_access_key_id", "s3_secret_access_key"):
+        if not getattr(settings, name):
+            raise BadSetting(f"{name.upper()}: FILES=s3 needs it.")
 
 
 def _make(folder: Path) -> None:

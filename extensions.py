@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from flask import Flask, g, has_request_context
@@ -14,9 +15,10 @@ from flask_wtf.csrf import CSRFError as CSRFError  # noqa: PLC0414 (whoever maps
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from config import MEGABYTE
+from config import MEGABYTE, BadSetting
 from config import Settings as Settings  # noqa: PLC0414 (the type of what blueprints get from outside())
 from gateways import databases
+from gateways.clamd import Clamd
 from gateways.databases import BUSY_MS as BUSY_MS  # noqa: PLC0414 (whoever waits for a lock gets it from here)
 from gateways.databases import is_conflict as is_conflict  # noqa: PLC0414 (whoever does work anew as well)
 from gateways.databases import is_lost as is_lost  # noqa: PLC0414
@@ -28,7 +30,7 @@ from gateways.smtp import SmtpMailer
 from models.attachments import FileLimits
 from models.base import Model, judge
 from models.letters import stamp
-from models.outside import FileStore, Mailer, Payments
+from models.outside import FileStore, Mailer, Payments, Scanner
 from models.people import Passwords, hold_person
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -77,6 +79,8 @@ class Outside:
 
     settings: Settings
     files: FileStore
+    # None where nothing scans what is attached.
+    scanner: Scanner | None
     passwords: Passwords
     limits: FileLimits
     mailer: Mailer | None
@@ -111,12 +115,14 @@ def init(app: Flask, settings: Settings) -> None:
     _outside[:] = [
         Outside(
             settings=settings,
-            files=LocalFiles(settings.data / "files"),
+            files=_files(settings),
+            scanner=Clamd(settings.clamd, settings.clamd_timeout) if settings.clamd else None,
             passwords=Passwords(settings.argon2_memory_kib, settings.argon2_rounds),
             limits=FileLimits(
                 file_bytes=settings.file_megabytes * MEGABYTE,
                 per_message=settings.files_per_message,
                 ticket_bytes=settings.ticket_megabytes * MEGABYTE,
+                organization_bytes=settings.organization_megabytes * MEGABYTE,
             ),
             mailer=_mailer(settings),
             letters=Letters(
@@ -130,6 +136,26 @@ def init(app: Flask, settings: Settings) -> None:
             sandbox=sandbox,
         )
     ]
+
+
+def _files(settings: Settings) -> FileStore:
+    if settings.files == "local":
+        return LocalFiles(settings.data / "files")
+    if find_spec("obstore") is None:
+        raise BadSetting("FILES: s3 needs one more package: pip install --require-hashes -r requirements/s3.txt")
+    # Its library takes 20 MB, which those who keep files in a folder need not give.
+    from gateways.files_s3 import Bucket, S3Files
+
+    bucket = Bucket(
+        settings.s3_bucket,
+        settings.s3_region,
+        settings.s3_endpoint,
+        settings.s3_prefix,
+        settings.s3_access_key_id,
+        settings.s3_secret_access_key,
+        settings.s3_timeout,
+    )
+    return S3Files(bucket, settings.data)
 
 
 def _mailer(settings: Settings) -> Mailer | None:

@@ -5,37 +5,47 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from threading import Event
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from extensions import clock, db, outside
-from models.chores import close_due, drop_unused, note_missed, sweep
+from models.chores import close_due, note_missed, sweep
 from models.collecting import advance_due, forget_removed
 from models.letters import facts_of
+from models.orphans import KEPT_FOR, drop_doomed, drop_unused
 from models.outbox import Message, deliver_due
 from models.renewals import begin_last_usage, begin_renewals, end_contracts, end_unpaid
 
 log = logging.getLogger(__name__)
 
 CHORES_EVERY = 60.0
+# To look for files that nobody needs, all of them must be listed.
+FILES_EVERY = 3600.0
 LONGEST_BACK_OFF = 30.0
 
 
 def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
     """Do the worker's rounds until `stop` is set or `lives` says no; database trouble is logged and waited out."""
-    next_chores, gap = 0.0, 1.0
+    next_chores, next_files, gap = 0.0, 0.0, 1.0
     while not stop.is_set() and lives():
         try:
             delivered = deliver_one()
             if time.monotonic() >= next_chores:
                 do_chores(stop)
                 next_chores = time.monotonic() + CHORES_EVERY
+            if time.monotonic() >= next_files:
+                # First the time: a store that is down is asked again in an hour, and keeps no mail waiting.
+                next_files = time.monotonic() + FILES_EVERY
+                sweep_files()
             gap = 1.0
-        except (DBAPIError, OSError) as trouble:
+        except StaleDataError:
+            delivered = 1  # somebody answered what was about to be closed: the next round looks again
+        except (SQLAlchemyError, OSError) as trouble:
             log.error("The database or the disk gives trouble, next try in %.0f s: %s", gap, trouble)  # noqa: TRY400
             delivered = 0
             stop.wait(gap)
@@ -60,7 +70,7 @@ def write_letter(message: Message, session: Session) -> EmailMessage:
 def do_chores(stop: Event) -> None:
     """Do what is due by the clock, in small transactions, until nothing is left or `stop` is set."""
     collect(stop)
-    for chore in (close_due, note_missed, end_contracts, _sweep, _sweep_files):
+    for chore in (close_due, note_missed, end_contracts, _sweep):
         while not stop.is_set():
             with Session(db.engine) as session:
                 done = chore(session, clock.now())
@@ -91,12 +101,17 @@ def collect(stop: Event) -> None:
 def _sweep(session: Session, now: datetime) -> int:
     swept, names = sweep(session, now)
     session.commit()
-    if names:
-        drop_unused(session, names, outside().files)
+    drop_unused(_sessions, names, outside().files, now=now)
     return swept
 
 
-def _sweep_files(session: Session, now: datetime) -> int:
+def sweep_files() -> None:
     """Forget files that no message and no draft names: their form was thrown away, or never came to its end."""
-    drop_unused(session, outside().files.older(now - timedelta(days=1)), outside().files)
-    return 0
+    files = outside().files
+    drop_doomed(_sessions, files, now=clock.now())
+    # The store tells the time by a clock of its own, which no demo turns.
+    drop_unused(_sessions, files.older(datetime.now(UTC) - KEPT_FOR), files, now=clock.now())
+
+
+def _sessions() -> Session:
+    return Session(db.engine)

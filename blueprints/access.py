@@ -24,6 +24,7 @@ from models.events import EventKind, record
 from models.organizations import Organization, organization_of, role_in, roles_of
 from models.people import Person, SignIn
 from models.permissions import Permission, Role, allowed
+from models.tickets import desk_of, tickets_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 HELD_MOST = 300_000
@@ -225,10 +226,20 @@ def _guard() -> Response | None:
         _note_denial(permission)
         abort(403)
     if request.method not in SAFE:
+        _check_reach()
         # The body is read here, however slowly it comes, before anybody else is kept from writing.
         csrf.protect()
         writing()
     return None
+
+
+def _check_reach() -> None:
+    """Raise NotFound for files to a ticket that is not theirs, before a byte of them is read; the view looks again."""
+    key = (request.view_args or {}).get("key")
+    if key is None or request.blueprint not in {"tickets", "desk"} or request.mimetype != "multipart/form-data":
+        return
+    if tickets_of(actor()).find(key) is None:
+        desk_of(actor(), roles()).one_or_404(key)
 
 
 def _may_here(permission: Permission) -> bool:
@@ -326,8 +337,11 @@ def _hold() -> None:
     Forms whose text is worth keeping carry a key of their own; a mere button must not push such a text out.
     """
     person_id, secret = session.get("was"), secrets.token_urlsafe(24)
-    if not person_id or (request.content_length or 0) > outside().limits.ticket_bytes or not request.endpoint:
+    length = request.content_length
+    if not person_id or not length or length > outside().limits.ticket_bytes or not request.endpoint:
         return
+    # Nobody is signed in, so that none of the files in it is kept, not even for a moment.
+    g.text_only = True
     if "key" not in request.form:
         return
     fields = {name: request.form.getlist(name) for name in request.form if name not in NEVER_KEPT}

@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from blueprints.access import actor, requires, roles
 from blueprints.pages import Answer, file
-from extensions import outside
+from extensions import outside, reading
 from models.attachments import attachment_of, contents
 from models.base import NotFound
 from models.permissions import Permission
@@ -19,6 +19,8 @@ bp = Blueprint("attachments", __name__)
 @requires(Permission.REQUESTS)
 def show(id: str) -> Answer:  # noqa: A002 (the name in the address)
     found = attachment_of(actor(), (tickets_of(actor()), desk_of(actor(), roles())), id)
+    # The store may be slow, and who reads may be slower: neither holds a transaction open.
+    reading()
     try:
         pieces = contents(found, outside().files)
     except FileNotFoundError:

@@ -11,8 +11,8 @@ from blueprints.pages import Answer, invalid, page, see_other
 from blueprints.sheets import Sheet, explained_door
 from blueprints.tills import about_payment
 from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
-from extensions import clock, db, reading
-from models.attachments import discard, remove_file
+from extensions import clock, db, outside, reading
+from models.attachments import count_for, discard, remove_file
 from models.base import NotFound, Refused
 from models.catalogue import DoorName
 from models.drafts import Draft, draft_of, drafts_of, own_draft
@@ -49,13 +49,13 @@ def create(door: str) -> Answer:
     sheet = Sheet(DoorName(door), request.form)
     form = sheet.form(given_key())
     # The fields first: to validate them forgets what is said of the files.
-    fine, taken, earlier = sheet.valid(), take_files(form, door), sent_before(door)
+    fine, taken, earlier = sheet.valid(), _take_files(sheet), sent_before(door)
     if earlier is not None:
         return see_other(f"/requests/{earlier}")
     if not (fine and taken):
         return _refused(door, sheet)
     try:
-        key = file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=_draft(door))
+        key = file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=_draft(sheet))
         let_go()
         db.session.commit()
     except Refused as refused:
@@ -72,8 +72,16 @@ def create(door: str) -> Answer:
     return see_other(f"/requests/{key}", good=sheet.filed_words(key))
 
 
-def _draft(door: str) -> Draft | None:
-    return draft_of(actor(), door, given_key())
+def _take_files(sheet: Sheet) -> bool:
+    return take_files(sheet.bound, sheet.door.value, organization=sheet.organization)
+
+
+def _draft(sheet: Sheet) -> Draft | None:
+    """Return the form's draft, its files counted for whom the request is; raises Refused when they do not fit."""
+    draft = draft_of(actor(), sheet.door.value, given_key())
+    if draft is not None:
+        count_for(draft, sheet.organization, outside().limits)
+    return draft
 
 
 def _refused(door: str, sheet: Sheet) -> Answer:
@@ -130,8 +138,8 @@ def discard_draft(id: int) -> Answer:  # noqa: A002 (the name in the address)
 @requires(Permission.HELP)
 def add_files(door: str) -> Answer:
     sheet = Sheet(DoorName(door), request.form)
-    form = sheet.form(given_key())
-    if not take_files(form, door):
+    sheet.form(given_key())
+    if not _take_files(sheet):
         return _refused(door, sheet)
     draft = keep_typed(door)
     db.session.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 
 from flask import Blueprint
@@ -9,13 +10,14 @@ from sqlalchemy.exc import DBAPIError
 
 from blueprints.access import public, requires
 from blueprints.pages import Answer, page, plain, see_other
-from extensions import clock, db, outside
+from extensions import clock, db, outside, reading
 from models.base import NotFound
 from models.installation import overview, ping
 from models.outbox import undelivered
 from models.permissions import Permission
 
 bp = Blueprint("ops", __name__)
+log = logging.getLogger(__name__)
 
 
 @bp.get("/healthz")
@@ -29,6 +31,7 @@ def alive() -> Answer:
 def ready() -> Answer:
     try:
         ping(db.session())
+        reading()
         folder = outside().settings.data
         probe = folder / f"probe.{secrets.token_hex(4)}"
         try:
@@ -38,6 +41,11 @@ def ready() -> Answer:
     except (DBAPIError, OSError):
         db.session.rollback()
         return plain("not ready: database or storage", 503)
+    try:
+        outside().files.ready()
+    except OSError as trouble:
+        log.error("The store of attachments is not ready: %s", trouble)  # noqa: TRY400 (asked again every few seconds)
+        return plain("not ready: attachments", 503)
     return plain("ready")
 
 

@@ -8,21 +8,27 @@ from flask import request
 from werkzeug.datastructures import FileStorage, MultiDict
 
 from blueprints.access import actor, let_go
+from blueprints.bodies import Spool
 from extensions import clock, db, outside, reading, writing
 from forms.base import Form
 from models.attachments import (
     Attachment,
     Stored,
+    Unchecked,
     Upload,
     attach,
+    check_contents,
     check_upload,
     discard,
     files_of,
+    secure,
     store,
     ticket_bytes,
+    unchecked,
 )
 from models.base import Refused, token
 from models.drafts import Draft, draft_of, keep_draft, own_draft
+from models.organizations import Organization
 from models.tickets import Ticket, result_of
 
 _PIECE = 64 * 1024
@@ -83,11 +89,12 @@ def kept(place: str) -> tuple[Draft | None, MultiDict[str, str] | None, list[Att
     return draft, MultiDict(draft.fields), files_of(draft)
 
 
-def take_files(form: Form, place: str, ticket: Ticket | None = None) -> bool:
+def take_files(form: Form, place: str, ticket: Ticket | None = None, organization: Organization | None = None) -> bool:
     """Attach the posted files to the form's draft; returns whether all were taken, errors named in the form.
 
-    The bytes are written while nobody else is kept from writing. The draft is committed with its files: one that
-    arrived is not asked for again.
+    They count in the room of the ticket's organization, or of the given one. The bytes are written while nobody else is
+    kept from writing. The draft is committed with its files: one that arrived is not asked for again. Raises OSError
+    when the store fails.
     """
     uploads = [upload for upload in request.files.getlist("files") if upload.filename]
     if not uploads:
@@ -97,37 +104,69 @@ def take_files(form: Form, place: str, ticket: Ticket | None = None) -> bool:
     writing()
     draft = keep_typed(place)
     there = ticket_bytes(ticket.id, db.session()) if ticket else 0
-    for one in arrived:
+    owner = ticket.organization if ticket else organization
+    taken = []
+    for upload, one in arrived:
         try:
-            attach(draft, one, outside().limits, now=clock.now(), on_ticket=there)
+            row = attach(draft, one, outside().limits, now=clock.now(), on_ticket=there, owner=owner)
+            taken.append((upload, row))
         except Refused as refused:
             form.refuse(refused)
             fine = False
     db.session.commit()
+    for upload, row in taken:
+        _secure(row, upload)
     return fine
 
 
-def _stored(form: Form, uploads: list[FileStorage]) -> tuple[list[Stored], bool]:
-    """Store the bytes of what fits; returns those, and whether that were all."""
+def _secure(row: Attachment, upload: Upload) -> None:
+    """Make sure that the row's bytes are kept, or take the row back: none may name bytes that are not there."""
+    try:
+        secure(row, upload, outside().files)
+    except OSError:
+        db.session.delete(row)
+        db.session.commit()
+        raise
+
+
+def _stored(form: Form, uploads: list[FileStorage]) -> tuple[list[tuple[Upload, Stored]], bool]:
+    """Store the bytes of what fits and is clean; returns those, and whether that were all."""
     limits, arrived, fine = outside().limits, [], True
+    scanner = outside().scanner
+    away = False
     for number, upload in enumerate(uploads[:100], 1):
         try:
             given = _upload(upload)
             check_upload(given, limits, number)
-            arrived.append(store(given, outside().files))
+            if away:
+                # One that did not answer is not waited for again, with every file of the form.
+                raise unchecked(given)
+            if scanner is not None:
+                check_contents(given, scanner)
+            arrived.append((given, store(given, outside().files)))
         except Refused as refused:
+            away = away or isinstance(refused, Unchecked)
             form.refuse(refused)
             fine = False
     return arrived, fine
 
 
 def _upload(upload: FileStorage) -> Upload:
-    upload.stream.seek(0, 2)
-    length = upload.stream.tell()
-    upload.stream.seek(0)
-    return Upload(upload.filename or "file", length, _pieces(upload))
+    """Return the file as it arrived; raises OSError when there was no room for it."""
+    spool = upload.stream
+    assert isinstance(spool, Spool)
+    if spool.trouble is not None:
+        raise spool.trouble
+    return Upload(upload.filename or "file", spool.length, _Pieces(spool))
 
 
-def _pieces(upload: FileStorage) -> Iterator[bytes]:
-    while piece := upload.stream.read(_PIECE):
-        yield piece
+class _Pieces:
+    """The bytes of a file, from its beginning each time that they are asked for."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._spool.seek(0)
+        while piece := self._spool.read(_PIECE):
+            yield piece

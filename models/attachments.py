@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from sqlalchemy import BigInteger, ForeignKey, String, func, or_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, String, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model, NotFound, Refused, session_of, token
 from models.drafts import Draft
-from models.outside import FileStore
+from models.numbers import hold
+from models.organizations import Organization
+from models.outside import FileStore, Scanner, TooLargeToScan
 from models.people import Person
 from models.tickets import Comment, Ticket, Tickets
 from models.wording import size
@@ -34,12 +36,16 @@ class Attachment(Model):
     """One file. It belongs to a draft until its message is sent; its address is random and checked at every fetch."""
 
     __tablename__ = "attachments"
+    # What an organization's files weigh is added up from this index alone.
+    __table_args__ = (Index(None, "organization_id", "length"),)
 
     public_id: Mapped[str] = mapped_column(String(40), unique=True, default=token)
     uploader_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     draft_id: Mapped[int | None] = mapped_column(ForeignKey("drafts.id"), index=True)
     comment_id: Mapped[int | None] = mapped_column(ForeignKey("comments.id"), index=True)
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
+    # Whose room it takes: the request's organization, as soon as that is known.
+    organization_id: Mapped[int | None] = mapped_column(ForeignKey("organizations.id"))
     name: Mapped[str] = mapped_column(String(255))
     stored: Mapped[str] = mapped_column(String(80), index=True)
     length: Mapped[int] = mapped_column(BigInteger)
@@ -52,6 +58,15 @@ class Attachment(Model):
         return size(self.length)
 
 
+class DoomedFile(Model):
+    """A stored file whose bytes are about to be deleted: from the mark on, nobody may count on them."""
+
+    __tablename__ = "doomed_files"
+
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    at: Mapped[datetime]
+
+
 @dataclass(frozen=True)
 class FileLimits:
     """How much may be attached."""
@@ -59,6 +74,7 @@ class FileLimits:
     file_bytes: int
     per_message: int
     ticket_bytes: int
+    organization_bytes: int = 10 * 1024 * MEGABYTE
 
     @property
     def words(self) -> str:
@@ -71,7 +87,7 @@ class FileLimits:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it arrives: its name, how many bytes the browser sent, and the bytes."""
+    """A file as it arrives: its name, how many bytes the browser sent, and the bytes, which can be read repeatedly."""
 
     name: str
     length: int
@@ -113,6 +129,31 @@ def check_upload(upload: Upload, limits: FileLimits, number: int = 1) -> None:
         raise Refused(f"Remove or replace {name}: it is empty.", "files")
 
 
+class Unchecked(Refused):
+    """Nobody could tell whether the file is clean."""
+
+
+def check_contents(upload: Upload, scanner: Scanner) -> None:
+    """Raise Refused, naming the file, unless it was looked at and is clean; Unchecked when the scanner is away."""
+    name = safe_name(upload.name)
+    try:
+        found = scanner.scan(upload.chunks)
+    except TooLargeToScan:
+        raise Refused(
+            f"Remove or replace {name}: at {size(upload.length)} it is too large to be checked for viruses.", "files"
+        ) from None
+    except OSError:
+        raise unchecked(upload) from None
+    if found:
+        raise Refused(f"Remove {name}: the virus scanner found {found[:80]} in it. It was not kept.", "files")
+
+
+def unchecked(upload: Upload) -> Unchecked:
+    """Return the refusal of a file that nobody could look at."""
+    name = safe_name(upload.name)
+    return Unchecked(f"{name} could not be checked for viruses just now. Attach it again in a few minutes.", "files")
+
+
 def store(upload: Upload, files: FileStore) -> Stored:
     """Keep the bytes, before any row names them; what no row ever names is swept by the worker."""
     chunks = iter(upload.chunks)
@@ -121,12 +162,24 @@ def store(upload: Upload, files: FileStore) -> Stored:
     return Stored(safe_name(upload.name), stored, written, next((kind for kind, fits in _SIGNATURES if fits(head)), ""))
 
 
-def attach(draft: Draft, file: Stored, limits: FileLimits, *, now: datetime, on_ticket: int = 0) -> Attachment:
+def attach(
+    draft: Draft,
+    file: Stored,
+    limits: FileLimits,
+    *,
+    now: datetime,
+    on_ticket: int = 0,
+    owner: Organization | None = None,
+) -> Attachment:
     """Make the stored file a part of the draft; raises Refused naming it when there is no room for it.
 
-    `on_ticket` is how many bytes the ticket has already. The same file under the same name is meant once.
+    `on_ticket` is how many bytes the ticket has already, `owner` the organization in whose room it counts. The same
+    file under the same name is meant once. After the commit `secure` must follow, outside of the transaction.
     """
     session = session_of(draft)
+    hold(session, "files")
+    if session.scalar(select(DoomedFile.id).where(DoomedFile.name == file.stored)) is not None:
+        raise Refused(f"{file.name} could not be kept just now. Attach it again in a few minutes.", "files")
     kept = files_of(draft)
     twin = next((a for a in kept if (a.name, a.stored) == (file.name, file.stored)), None)
     if twin is not None:
@@ -138,9 +191,12 @@ def attach(draft: Draft, file: Stored, limits: FileLimits, *, now: datetime, on_
             f"{file.name} does not fit: the files of one request can be up to {size(limits.ticket_bytes)} together.",
             "files",
         )
+    if owner is not None and organization_bytes(owner.id, session) + file.length > limits.organization_bytes:
+        raise _no_room(file.name, owner, limits)
     attachment = Attachment(
         uploader_id=draft.person_id,
         draft_id=draft.id,
+        organization_id=owner.id if owner else None,
         name=file.name,
         stored=file.stored,
         length=file.length,
@@ -150,6 +206,48 @@ def attach(draft: Draft, file: Stored, limits: FileLimits, *, now: datetime, on_
     session.add(attachment)
     session.flush()
     return attachment
+
+
+def secure(attachment: Attachment, upload: Upload, files: FileStore) -> None:
+    """Store the bytes once more if they are gone; raises OSError when that fails.
+
+    They may have been swept as unused after they were stored and before their row was. From its commit on nobody
+    takes them for unused any more, so that what this finds to be there stays there.
+    """
+    if not files.has(attachment.stored):
+        files.put(upload.chunks)
+
+
+def count_for(draft: Draft, owner: Organization | None, limits: FileLimits) -> None:
+    """Count the draft's files in the room of the organization that the request is for; raises Refused naming one.
+
+    To be called in the transaction that sends the draft: with the write lock, two requests cannot share one last room.
+    """
+    session, files = session_of(draft), files_of(draft)
+    if files:
+        hold(session, "files")
+    for attachment in files:
+        attachment.organization_id = owner.id if owner else None
+    session.flush()
+    if owner is not None and files and organization_bytes(owner.id, session) > limits.organization_bytes:
+        raise _no_room(files[-1].name, owner, limits)
+
+
+def organization_bytes(organization_id: int, session: Session) -> int:
+    """Return how many bytes the organization's files have together, those in drafts included.
+
+    A sum over an index, and no counter beside the rows: it cannot drift from them, whatever deletes them.
+    """
+    total = select(func.coalesce(func.sum(Attachment.length), 0)).where(Attachment.organization_id == organization_id)
+    return int(session.scalar(total) or 0)
+
+
+def _no_room(name: str, owner: Organization, limits: FileLimits) -> Refused:
+    return Refused(
+        f"Remove {name}: all files of {owner.name} can be up to {size(limits.organization_bytes)} together, and "
+        "it does not fit any more. Send the rest without it, and say that you need more room.",
+        "files",
+    )
 
 
 def _too_many(name: str, limits: FileLimits) -> Refused:
@@ -176,12 +274,15 @@ def remove_file(draft: Draft, public_id: str) -> str:
 
 def hand_over(draft: Draft, comment: Comment) -> list[Attachment]:
     """Give the draft's files to the message that was sent."""
-    handed = files_of(draft)
+    session, handed = session_of(draft), files_of(draft)
+    # The ticket was read or made a moment ago: this asks no database.
+    ticket = session.get_one(Ticket, comment.ticket_id)
     for attachment in handed:
+        attachment.organization_id = ticket.organization_id
         attachment.draft_id = None
         attachment.comment_id = comment.id
         attachment.ticket_id = comment.ticket_id
-    session_of(draft).flush()
+    session.flush()
     return handed
 
 

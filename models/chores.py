@@ -6,9 +6,7 @@ while there is more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from itertools import islice
 
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.orm import Session
@@ -19,7 +17,6 @@ from models.conversations import close
 from models.drafts import KEPT_FOR, Draft, HeldText
 from models.events import Event, EventKind, record
 from models.numbers import hold
-from models.outside import FileStore
 from models.people import Failure, OneTimeLink, SignIn
 from models.promises import ResponseTarget
 from models.tickets import ACTIVE, Submission, Ticket, TicketState
@@ -85,7 +82,7 @@ def note_missed(session: Session, now: datetime) -> int:
 def sweep(session: Session, now: datetime) -> tuple[int, set[str]]:
     """Delete what has had its time, at most a hundred rows of a kind; return how many rows, and the files they named.
 
-    The caller commits, then gives the names to `drop_unused`: bytes must not go before the row that names them.
+    The caller commits, then gives the names to `orphans.drop_unused`: bytes must not go before the row that names them.
     """
     old = session.scalars(select(Draft.id).where(Draft.updated_at < now - KEPT_FOR).limit(BATCH)).all()
     lost = session.scalars(select(Attachment.stored).where(Attachment.draft_id.in_(old))).all() if old else []
@@ -104,20 +101,6 @@ def sweep(session: Session, now: datetime) -> tuple[int, set[str]]:
         )
     )
     return swept, set(lost)
-
-
-def drop_unused(session: Session, names: Iterable[str], files: FileStore) -> int:
-    """Forget the bytes of those files that no attachment names any more, and return how many.
-
-    Equal files share their bytes. The transaction holds the write lock, so that nobody adds such a file meanwhile.
-    """
-    dropped, waiting = 0, iter(names)
-    while wanted := set(islice(waiting, BATCH)):
-        unused = wanted - set(session.scalars(select(Attachment.stored).where(Attachment.stored.in_(wanted))))
-        for name in unused:
-            files.drop(name)
-        dropped += len(unused)
-    return dropped
 
 
 def _clear(session: Session, table: type[Model], past: ColumnElement[bool]) -> int:

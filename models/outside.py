@@ -32,20 +32,51 @@ class Mailer(Protocol):
         """Deliver the letter; raises TryLater or Undeliverable with the server's words."""
 
 
+class WrongStore(OSError):  # noqa: N818
+    """The store has answered that it cannot work like this; `setting` names what to look at."""
+
+    def __init__(self, setting: str, words: str) -> None:
+        super().__init__(words)
+        self.setting = setting
+
+
 class FileStore(Protocol):
-    """Keeps the bytes of attachments under a name of its own."""
+    """Keeps the bytes of attachments under a name that follows from them: the same bytes are kept once.
+
+    All of them raise OSError when the store is full or does not answer.
+    """
 
     def put(self, chunks: Iterable[bytes]) -> tuple[str, int]:
-        """Store the bytes durably and return (name, size in bytes); raises OSError when there is no room."""
+        """Store the bytes durably, all or none of them, and return (name, size in bytes)."""
 
     def get(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes stored under the name; raises FileNotFoundError."""
+        """Yield the bytes stored under the name; raises FileNotFoundError at once when there are none."""
+
+    def has(self, name: str) -> bool:
+        """Tell whether bytes are stored under the name."""
 
     def older(self, than: datetime) -> Iterator[str]:
-        """Yield the names of what was stored, for the last time, before that aware instant."""
+        """Yield the names of what was stored, for the last time, before that aware instant of the store's own clock.
+
+        What is left of a `put` that never ended is among them, under a name that only `drop` knows.
+        """
 
     def drop(self, name: str) -> None:
         """Forget the bytes; a name that is gone already is no error."""
+
+    def ready(self) -> None:
+        """Return when the store answers; raises OSError, and WrongStore where it never will with these settings."""
+
+
+class TooLargeToScan(Exception):  # noqa: N818
+    """The scanner does not look at files of that size."""
+
+
+class Scanner(Protocol):
+    """Looks for viruses in files."""
+
+    def scan(self, chunks: Iterable[bytes]) -> str:
+        """Return the name of what was found, "" for nothing; raises OSError without a verdict, and TooLargeToScan."""
 
 
 @dataclass(frozen=True)

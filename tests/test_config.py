@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
+import extensions
 from cli import configuration_page
 from config import BadSetting, Settings, read_settings
 
@@ -53,6 +56,19 @@ def read(**given: str) -> Settings:
         ("SECRET_KEY", "short"),
         ("SESSION_DAYS", "91"),
         ("ARGON2_MEMORY_KIB", "7"),
+        ("FILES", "ftp"),
+        ("S3_BUCKET", "My Bucket"),
+        ("S3_ENDPOINT", "https://s3.example.com/bucket"),
+        ("S3_PREFIX", "/files"),
+        ("S3_PREFIX", "a//b"),
+        ("S3_PREFIX", ".."),
+        ("S3_REGION", "eu central"),
+        ("S3_TIMEOUT", "0"),
+        ("CLAMD", "clamd"),
+        ("CLAMD", "127.0.0.1:99999"),
+        ("CLAMD", "no host:3310"),
+        ("CLAMD_TIMEOUT", "121"),
+        ("ORGANIZATION_MEGABYTES", "0"),
     ],
 )
 def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
@@ -70,6 +86,35 @@ def test_the_demo_stays_on_this_machine() -> None:
 def test_limits_that_contradict_each_other() -> None:
     with pytest.raises(BadSetting, match=r"^TICKET_MEGABYTES: "):
         read(FILE_MEGABYTES="50", TICKET_MEGABYTES="49")
+
+    with pytest.raises(BadSetting, match=r"^ORGANIZATION_MEGABYTES: "):
+        read(TICKET_MEGABYTES="100", ORGANIZATION_MEGABYTES="99")
+
+
+S3 = {"FILES": "s3", "S3_BUCKET": "files", "S3_ACCESS_KEY_ID": "key", "S3_SECRET_ACCESS_KEY": "hush"}
+
+
+@pytest.mark.parametrize("missing", ["S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
+def test_a_bucket_needs_its_settings(missing: str) -> None:
+    assert read(**S3).files == "s3"
+    with pytest.raises(BadSetting, match=f"^{missing}: FILES=s3 needs it"):
+        read(**{**S3, missing: ""})
+
+
+def test_a_bucket_needs_its_package(app_with: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extensions, "find_spec", lambda _name: None)
+    with pytest.raises(BadSetting, match=r"^FILES: s3 needs one more package: pip install .* requirements/s3\.txt"):
+        app_with(**S3)
+
+
+def test_a_secret_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=r"^S3_SECRET_ACCESS_KEY: use one line of plain text\.$"):
+        read(**{**S3, "S3_SECRET_ACCESS_KEY": "hu\nsh"})
+
+
+@pytest.mark.parametrize("good", ["127.0.0.1:3310", "[::1]:3310", "clamav:3310", "/run/clamav/clamd.ctl", ""])
+def test_a_scanner_is_found_by_port_or_socket(good: str) -> None:
+    assert read(CLAMD=good).clamd == good
 
 
 def test_an_empty_value_counts_as_none() -> None:

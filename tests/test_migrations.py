@@ -19,6 +19,7 @@ from app import create_app
 from cli import HERE, migrate_database
 from config import read_settings
 from extensions import db, outside
+from models.attachments import Attachment
 from models.base import Model
 from models.seeds import plant
 from models.tickets import Ticket
@@ -83,6 +84,22 @@ def test_up_and_down_and_up_with_the_demo_world(app: Flask) -> None:
     assert tables(app) == {"alembic_version"}
     upgrade(directory=FOLDER)
     assert db.session.scalars(select(Ticket.id)).all() == []
+
+
+def test_files_that_were_there_count_for_the_organization_of_their_request(app: Flask) -> None:
+    migrate_database()
+    gateway = outside().payments
+    assert gateway is not None
+    plant(db.session(), outside().passwords, outside().files, gateway, now=NOW)
+    db.session.commit()
+    query = select(Attachment.public_id, Ticket.organization_id).join(Ticket, Ticket.id == Attachment.ticket_id)
+    before = dict(db.session.execute(query).all())
+    assert any(before.values())
+    db.session.remove()
+    downgrade(directory=FOLDER, revision="0006")
+    upgrade(directory=FOLDER)
+    found = db.session.execute(select(Attachment.public_id, Attachment.organization_id)).all()
+    assert {public_id: owner for public_id, owner in found if public_id in before} == before
 
 
 @pytest.mark.skipif(databases.server() is not None, reason="a pragma of SQLite")
