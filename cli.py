@@ -31,6 +31,7 @@ from extensions import clock, db, outside
 from models.demo import ACCOUNTS, PASSWORD
 from models.directory import BadDocument, import_directory
 from models.entrance import SET_UP_LIFE, has_administrator, make_link
+from models.indexing import forget, index_all, is_missing
 from models.outside import WrongStore
 from models.seeds import empty, found, is_demo, is_empty, plant
 from worker import work
@@ -44,7 +45,7 @@ STOP_WITHIN = 12.0
 
 def init(app: Flask) -> None:
     """Give the app its commands."""
-    for command in (serve, worker, setup, seed, settings, directory, turn_clock):
+    for command in (serve, worker, setup, seed, settings, directory, turn_clock, write_index):
         app.cli.add_command(command)
     if "db" in sys.argv[1:2]:
         # Those who write migrations: the commands of Flask-Migrate.
@@ -153,6 +154,17 @@ def import_file(file: BinaryIO, dry_run: bool) -> None:
     print(report)
 
 
+@click.command("index")
+@with_appcontext
+def write_index() -> None:
+    """Write the search index anew, from the requests and their messages."""
+    migrate_database()
+    forget(db.session())
+    db.session.commit()
+    done = index_all(db.session(), lambda words: print(words, flush=True))
+    print(f"The search index holds {done:,} requests.")
+
+
 @click.command()
 def settings() -> None:
     """Print docs/configuration.md, made from the settings themselves."""
@@ -197,6 +209,10 @@ def migrate_database() -> None:
         present = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if made else None
     if present != newest:
         upgrade(directory=str(HERE / "migrations"))
+    if is_missing(db.session()):
+        print("Writing the search index …", flush=True)
+        index_all(db.session(), lambda words: print(words, flush=True))
+    db.session.rollback()
 
 
 def _keep_apart(chosen: Settings) -> None:

@@ -45,6 +45,8 @@ bp = Blueprint("desk", __name__)
 def index() -> Answer:
     person, now, zone = actor(), clock.now(), zone_here()
     wish, scope = _wish(), desk_of(person, roles())
+    if "go" in request.args and (exact := scope.find(wish.text)) is not None:
+        return see_other(f"/desk/{exact.key}")
     rows, paging = queue_of(person, scope, wish, now=now)
     return page(
         "desk/index.html",
@@ -66,6 +68,8 @@ def _wish() -> DeskWish:
         when=given.get("when", "") if given.get("when") in {"late", "soon"} else "",
         text=cleaned(given.get("q", ""))[:200].strip(),
         page=page_here(),
+        after=given.get("after", "")[:80],
+        before=given.get("before", "")[:80],
     )
 
 

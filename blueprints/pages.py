@@ -20,6 +20,7 @@ from models.catalogue import DoorName, PlanName, catalogue_at
 from models.explanations import Explanation
 from models.money import dollars, percent
 from models.organizations import Organization, chosen_organization, memberships_of, organization_of
+from models.paging import many
 from models.people import Person
 from models.permissions import Permission
 from models.tickets import Ticket, waiting_for
@@ -210,7 +211,7 @@ def zone_here() -> ZoneInfo:
 def page_here() -> int:
     """Return the page of a list that the address asks for; 1 for none, and for what is no page."""
     number = request.args.get("page", "")
-    return int(number) if number.isascii() and number.isdigit() and len(number) < 5 and int(number) else 1
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 8 and int(number) else 1
 
 
 def day_of(at: datetime) -> str:
@@ -292,7 +293,9 @@ def init(app: Flask) -> None:
         return wording.day(on, clock.now().astimezone(zone_here()).date())
 
     app.jinja_env.globals.update(asset=asset, counting=counting)
-    app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)
+    app.jinja_env.filters.update(
+        moment=moment, many=many, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration
+    )
     app.jinja_env.filters.update(
         date=date, day=day_of, dated=dated, inside=wording.inside, dollars=dollars, percent=percent
     )

@@ -34,8 +34,10 @@ bp = Blueprint("tickets", __name__)
 def index() -> Answer:
     person, now, zone = actor(), clock.now(), zone_here()
     organizations = [m.organization for m in memberships_of(person)]
-    wish = _wish({o.slug: o.id for o in organizations})
-    listing = requests_of(person, tickets_of(person), wish)
+    wish, scope = _wish({o.slug: o.id for o in organizations}), tickets_of(person)
+    if "go" in request.args and (exact := scope.find(wish.text)) is not None:
+        return see_other(f"/requests/{exact.key}")
+    listing = requests_of(person, scope, wish)
     faces = {ticket.id: face(ticket.target, zone, now, why=why_none(ticket)) for ticket in listing.rows}
     return page(
         "tickets/index.html",
@@ -65,6 +67,8 @@ def _wish(organizations: dict[str, int]) -> Wish:
         organization_slug=slug if slug in organizations else "",
         text=cleaned(given.get("q", ""))[:200].strip(),
         page=page_number(given.get("page", "")),
+        after=given.get("after", "")[:80],
+        before=given.get("before", "")[:80],
     )
 
 
@@ -74,7 +78,7 @@ def _one(kind: Any, written: str | None, otherwise: Any) -> Any:  # noqa: ANN401
 
 def page_number(written: str) -> int:
     """Return the page that an address asks for, 1 for anything that is no page."""
-    return int(written) if written.isascii() and written.isdigit() and len(written) < 5 and int(written) else 1
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 8 and int(written) else 1
 
 
 def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", **more: Any) -> dict[str, Any]:  # noqa: ANN401

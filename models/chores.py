@@ -19,7 +19,7 @@ from models.events import Event, EventKind, record
 from models.numbers import hold
 from models.people import Failure, OneTimeLink, SignIn
 from models.promises import ResponseTarget
-from models.tickets import ACTIVE, Submission, Ticket, TicketState
+from models.tickets import Submission, Ticket, TicketState
 
 # One transaction's worth: the write lock is held while it runs, and people are waiting.
 BATCH = 100
@@ -55,7 +55,7 @@ def note_missed(session: Session, now: datetime) -> int:
         Event.at >= ResponseTarget.started_at,
     )
     # The tickets' own copy of the due time is null once answered: the index holds what runs, not all of history.
-    running = Ticket.state.in_(ACTIVE) & (Ticket.due_at < now)
+    running = Ticket.active & (Ticket.due_order < now)
     late = (
         select(ResponseTarget, Ticket.organization_id)
         .join(Ticket, Ticket.id == ResponseTarget.ticket_id)

@@ -16,7 +16,8 @@ from models.notices import note_event, tell
 from models.outbox import Letter
 from models.people import Person
 from models.promises import ResponseTarget
-from models.prose import BODY_MOST, RENDERER, cleaned, rendered, searchable
+from models.prose import BODY_MOST, RENDERER, cleaned, rendered
+from models.search import add_text, scope_of
 from models.tickets import ACTIVE, REOPEN_FOR, Comment, Ticket, TicketState
 
 FINAL = "This request is closed. Open a follow-up: it is linked to this one, and your text is kept."
@@ -105,9 +106,12 @@ def _say(
     files = hand_over(draft, comment) if draft is not None else []
     if draft is not None:
         session.delete(draft)
-    if not internal:
-        # Notes stay out of what customers search.
-        ticket.search_text = f"{ticket.search_text} {searchable(text)}"[:200_000]
+    texts = [text, *(attachment.name for attachment in files)]
+    if kind is EventKind.TICKET_FILED:
+        facts = (ticket.cluster_name, ticket.environment, ticket.version_affected, *ticket.components)
+        texts += [ticket.key, ticket.summary, *facts]
+    # Notes stay out of what customers search.
+    add_text(session, ticket.id, scope_of(ticket.organization_id, ticket.opener_id), *texts, internal=internal)
     ticket.updated_at = now
     record(
         session,

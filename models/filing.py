@@ -20,7 +20,7 @@ from models.organizations import Cluster, Organization, role_in
 from models.outbox import Letter
 from models.people import Person
 from models.promises import due
-from models.prose import SUMMARY_MOST, cleaned, searchable
+from models.prose import SUMMARY_MOST, cleaned
 from models.tickets import Participant, Ticket, TicketState, result_of, settle
 
 
@@ -125,7 +125,6 @@ def file_ticket(
         state=TicketState.OPEN,
         severity=filing.severity,
         summary=cleaned(filing.summary).strip(),
-        search_text="",
         organization=filing.organization,
         cluster_id=filing.cluster.id if filing.cluster else None,
         cluster_name=filing.cluster.name if filing.cluster else "",
@@ -141,7 +140,6 @@ def file_ticket(
         created_at=now,
         updated_at=now,
     )
-    ticket.search_text = searchable(ticket.key, ticket.summary, ticket.cluster_name, *filing.components)
     session.add(ticket)
     session.flush()
     settle(actor, key, ticket.key, now=now)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, UnaryExpression, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, select, true
 from sqlalchemy.orm import Session, selectinload
 
 from models.base import Labelled
 from models.catalogue import DoorName, Severity
-from models.paging import COUNTED_TO, Paging
+from models.paging import COUNTED_TO, NUMBERED_TO, Ends, Order, Paging, within
 from models.people import Person
-from models.prose import searchable
-from models.tickets import ACTIVE, OURS, Participant, Ticket, Tickets, TicketState
+from models.tickets import ACTIVE, Participant, Ticket, Tickets, TicketState
 
-WORDS_MOST = 8
+# Up to so many a person's requests are counted in one go.
+COUNTED_AT_ONCE = 5000
 
 
 class Status(Labelled):
@@ -73,10 +72,17 @@ class Wish:
     organization_slug: str = ""
     text: str = ""
     page: int = 1
+    # The place of a row: behind the numbered pages, a page goes on after it, or ends before it.
+    after: str = ""
+    before: str = ""
+
+    def beyond(self, page: int, side: str, place: str) -> str:
+        """Return the address of a page that goes on from a place; `side` is "after" or "before"."""
+        return self.href(page=page, **{side: place})
 
     def href(self, **changes: object) -> str:
         """Return the address of the list with these changes; what is the default is left out."""
-        wish = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
+        wish = replace(self, **{"page": 1, "after": "", "before": "", **changes})  # type: ignore[arg-type]
         parts = {
             "q": wish.text,
             "status": "" if wish.status is Status.OPEN else wish.status.value,
@@ -86,6 +92,8 @@ class Wish:
             "organization": wish.organization_slug,
             "sort": "" if wish.sort is Sort.UPDATED else wish.sort.value,
             "page": str(wish.page) if wish.page > 1 else "",
+            "after": wish.after,
+            "before": wish.before,
         }
         query = urlencode({name: value for name, value in parts.items() if value})
         return f"/requests?{query}" if query else "/requests"
@@ -113,20 +121,60 @@ class Listing:
 
 def requests_of(actor: Person, scope: Tickets, wish: Wish) -> Listing:
     """Return the page of requests that the person asked for; three statements, whatever the number of rows."""
-    found = and_(scope.condition, *_narrowed(actor, wish))
-    per_state = select(Ticket.state, func.count()).where(found).group_by(Ticket.state)
-    by_state = {state: number for state, number in scope.session.execute(per_state)}  # noqa: C416 (rows are no pairs)
-    counts = {status: sum(by_state.get(state, 0) for state in status.states) for status in Status}
-    size, total = actor.page_size, counts[wish.status]
-    page = min(wish.page, max(1, -(-total // size)))
-    query = select(Ticket.id).where(found, Ticket.state.in_(wish.status.states)).order_by(*_order(wish.sort))
-    rows = _rows(scope.session, query.offset((page - 1) * size).limit(size))
-    return Listing(rows, counts, Paging(page, size, len(rows), total, lambda n: wish.href(page=n)))
+    found = and_(scope.condition, *_narrowed(actor, scope, wish))
+    counts = _per_status(scope.session, found)
+    query = select(Ticket.id).where(found, _of_status(wish.status))
+    rows, paging = _paged(scope.session, query, _ORDERS[wish.sort], wish, actor.page_size, counts[wish.status])
+    return Listing(rows, counts, paging)
 
 
 def latest_of(scope: Tickets, most: int = 3) -> Sequence[Ticket]:
     """Return the person's latest requests."""
-    return _rows(scope.session, select(Ticket.id).where(scope.condition).order_by(*_order(Sort.UPDATED)).limit(most))
+    query = select(Ticket.id).where(scope.condition).order_by(*_ORDERS[Sort.UPDATED].clauses())
+    return _rows(scope.session, query.limit(most))
+
+
+def _of_status(status: Status) -> ColumnElement[bool]:
+    """Return the condition of a tab, in the words of the index that gives its rows in order."""
+    if status is Status.OPEN:
+        return Ticket.active.is_(True)
+    return true() if status is Status.ALL else Ticket.state.in_(status.states)
+
+
+def _per_status(session: Session, found: ColumnElement[bool]) -> dict[Status, int]:
+    """Count what is in each tab, exactly to a thousand.
+
+    At once, while there are few; where there are many, each tab alone and no farther than needed.
+    """
+    some = select(Ticket.state).where(found).limit(COUNTED_AT_ONCE + 1).subquery()
+    per_state = select(some.c.state, func.count()).group_by(some.c.state)
+    by_state = {state: number for state, number in session.execute(per_state)}  # noqa: C416 (rows are no pairs)
+    if sum(by_state.values()) <= COUNTED_AT_ONCE:
+        return {status: sum(by_state.get(state, 0) for state in status.states) for status in Status}
+    return dict(zip(Status, _counted(session, [found & _of_status(status) for status in Status]), strict=True))
+
+
+def _counted(session: Session, conditions: Sequence[ColumnElement[bool]]) -> Sequence[int]:
+    """Count the tickets of each condition, to a thousand and one more, in one statement."""
+    some = (select(Ticket.id).where(condition).limit(COUNTED_TO + 1).subquery() for condition in conditions)
+    return tuple(session.execute(select(*(select(func.count()).select_from(s).scalar_subquery() for s in some))).one())
+
+
+def _paged(
+    session: Session, query: Select[int], order: Order, wish: Wish | DeskWish, size: int, total: int
+) -> tuple[list[Ticket], Paging]:
+    """Return the page of the query that was asked for: by its number, or by the place that it goes on from."""
+    page, back = within(wish.page, total, size), bool(wish.before)
+    beyond = order.beyond(wish.before or wish.after, backwards=back) if page > NUMBERED_TO else None
+    if beyond is None:
+        page, back = min(page, NUMBERED_TO), False
+        query = query.order_by(*order.clauses()).offset((page - 1) * size)
+    else:
+        query = query.where(beyond).order_by(*order.clauses(backwards=back))
+    rows = _rows(session, query.limit(size))
+    rows = rows[::-1] if back else rows
+    ends = Ends(order.place_of(rows[0]), order.place_of(rows[-1]), wish.beyond) if rows else None
+    return rows, Paging(page, size, len(rows), total, lambda n: wish.href(page=n), ends)
 
 
 def _rows(session: Session, wanted: Select[int]) -> list[Ticket]:
@@ -142,7 +190,7 @@ def _rows(session: Session, wanted: Select[int]) -> list[Ticket]:
     return [found[number] for number in ids]
 
 
-def _narrowed(actor: Person, wish: Wish) -> list[ColumnElement[bool]]:
+def _narrowed(actor: Person, scope: Tickets, wish: Wish) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wish.door:
         found.append(Ticket.door == wish.door)
@@ -156,24 +204,18 @@ def _narrowed(actor: Person, wish: Wish) -> list[ColumnElement[bool]]:
         found.append(Ticket.id.in_(select(Participant.ticket_id).where(Participant.person_id == actor.id)))
     elif wish.by is By.ORGANIZATION:
         found.append(Ticket.organization_id.in_([m.organization_id for m in actor.memberships]))
-    return found + matching(wish.text)
+    return found + scope.matching(wish.text)
 
 
-def matching(text: str) -> list[ColumnElement[bool]]:
-    """Return the conditions that a ticket holds every word of the text, without case and accents."""
-    words = searchable(text).split()[:WORDS_MOST]
-    return [Ticket.search_text.contains(word, autoescape=True) for word in words]
-
-
-def _order(sort: Sort) -> tuple[UnaryExpression[Any], ...]:
-    latest = (Ticket.updated_at.desc(), Ticket.id.desc())
-    orders: dict[Sort, tuple[UnaryExpression[Any], ...]] = {
-        Sort.UPDATED_UP: (Ticket.updated_at.asc(), Ticket.id.asc()),
-        Sort.SEVERITY: (Ticket.severity.asc(), *latest),
-        Sort.SEVERITY_UP: (Ticket.severity.desc(), *latest),
-        Sort.CREATED: (Ticket.created_at.desc(), Ticket.id.desc()),
-    }
-    return orders.get(sort, latest)
+_LATEST = ((Ticket.updated_at, True), (Ticket.id, True))
+_ORDERS = {
+    Sort.UPDATED: Order(_LATEST),
+    Sort.UPDATED_UP: Order(((Ticket.updated_at, False), (Ticket.id, False))),
+    Sort.SEVERITY: Order(((Ticket.severity, False), *_LATEST)),
+    Sort.SEVERITY_UP: Order(((Ticket.severity, True), *_LATEST)),
+    Sort.CREATED: Order(((Ticket.created_at, True), (Ticket.id, True))),
+}
+_BY_DUE = Order(((Ticket.due_order, False), (Ticket.severity, False), (Ticket.updated_at, False), (Ticket.id, False)))
 
 
 class Queue(Labelled):
@@ -221,16 +263,24 @@ class DeskWish:
     when: str = ""
     text: str = ""
     page: int = 1
+    after: str = ""
+    before: str = ""
+
+    def beyond(self, page: int, side: str, place: str) -> str:
+        """Return the address of a page that goes on from a place; `side` is "after" or "before"."""
+        return self.href(page=page, **{side: place})
 
     def href(self, **changes: object) -> str:
         """Return the address of the queue with these changes."""
-        wish = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
+        wish = replace(self, **{"page": 1, "after": "", "before": "", **changes})  # type: ignore[arg-type]
         parts = {
             "queue": "" if wish.queue is Queue.DUE else wish.queue.value,
             "door": wish.door.value if wish.door else "",
             "when": wish.when,
             "q": wish.text,
             "page": str(wish.page) if wish.page > 1 else "",
+            "after": wish.after,
+            "before": wish.before,
         }
         query = urlencode({name: value for name, value in parts.items() if value})
         return f"/desk?{query}" if query else "/desk"
@@ -238,35 +288,22 @@ class DeskWish:
 
 def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) -> tuple[Sequence[Ticket], Paging]:
     """Return the page of the queue, soonest due first, those without a running promise last."""
-    found = and_(scope.condition, _in_queue(wish.queue, actor), *_desk_narrowed(wish, now))
-    session, size = scope.session, actor.page_size
-    total = _count(session, select(Ticket.id).where(found))
-    page = min(wish.page, max(1, -(-total // size))) if total <= COUNTED_TO else wish.page
-    latest_first = wish.queue is Queue.DONE
-    order = (
-        (Ticket.updated_at.desc(), Ticket.id.desc())
-        if latest_first
-        else (Ticket.due_at.is_(None), Ticket.due_at, Ticket.severity, Ticket.updated_at, Ticket.id)
-    )
-    rows = _rows(session, select(Ticket.id).where(found).order_by(*order).offset((page - 1) * size).limit(size))
-    return rows, Paging(page, size, len(rows), total, lambda n: wish.href(page=n))
+    found = and_(scope.condition, _in_queue(wish.queue, actor), *_desk_narrowed(scope, wish, now))
+    total = _counted(scope.session, [found])[0]
+    order = _ORDERS[Sort.UPDATED] if wish.queue is Queue.DONE else _BY_DUE
+    return _paged(scope.session, select(Ticket.id).where(found), order, wish, actor.page_size, total)
 
 
 def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
-    """Return all figures of the desk in one statement."""
-
-    def number(condition: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
-    ours = Ticket.state.in_(OURS)
+    """Return all figures of the desk in one statement, each counted to a thousand and one more."""
     queues = [queue for queue in Queue if queue is not Queue.DONE]
-    columns = [
-        *(number(_in_queue(queue, actor)) for queue in queues),
-        *(number(Ticket.door == door) for door in DoorName),
-        number(ours & (Ticket.due_at < now)),
-        number(ours & (Ticket.due_at >= now) & (Ticket.due_at <= now + timedelta(hours=1))),
+    wanted = [
+        *(_in_queue(queue, actor) for queue in queues),
+        *(Ticket.active.is_(True) & (Ticket.door == door) for door in DoorName),
+        _due_before(now),
+        _due_soon(now),
     ]
-    figures = list(scope.session.execute(select(*columns).where(scope.condition, Ticket.state.in_(ACTIVE))).one())
+    figures = _counted(scope.session, [scope.condition & one for one in wanted])
     doors = figures[len(queues) : len(queues) + len(DoorName)]
     return DeskCounts(
         dict(zip(queues, figures, strict=False)),
@@ -276,38 +313,40 @@ def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
     )
 
 
+def _due_before(now: datetime) -> ColumnElement[bool]:
+    return Ticket.active.is_(True) & (Ticket.due_order < now)
+
+
+def _due_soon(now: datetime) -> ColumnElement[bool]:
+    return Ticket.active.is_(True) & (Ticket.due_order >= now) & (Ticket.due_order <= now + timedelta(hours=1))
+
+
 def others_of(ticket: Ticket, scope: Tickets, most: int = 5) -> Sequence[Ticket]:
     """Return other active tickets of the same organization, soonest due first."""
     if ticket.organization_id is None:
         return []
-    same = (Ticket.organization_id == ticket.organization_id) & (Ticket.id != ticket.id) & Ticket.state.in_(ACTIVE)
-    query = select(Ticket).where(scope.condition, same).order_by(Ticket.due_at.is_(None), Ticket.due_at, Ticket.id)
+    same = (Ticket.organization_id == ticket.organization_id) & (Ticket.id != ticket.id) & Ticket.active.is_(True)
+    query = select(Ticket).where(scope.condition, same).order_by(*_BY_DUE.clauses())
     return scope.session.scalars(query.limit(most)).unique().all()
 
 
 def _in_queue(queue: Queue, actor: Person) -> ColumnElement[bool]:
-    ours, active = Ticket.state.in_(OURS), Ticket.state.in_(ACTIVE)
+    active = Ticket.active.is_(True)
     return {
-        Queue.DUE: ours,
+        # Those that wait for their customer have no running promise: in the order of this queue they come last.
+        Queue.DUE: active & (Ticket.state != TicketState.WAITING),
         Queue.UNASSIGNED: active & Ticket.assignee_id.is_(None),
         Queue.MINE: active & (Ticket.assignee_id == actor.id),
         Queue.WAITING: Ticket.state == TicketState.WAITING,
         Queue.ALL: active,
-        Queue.DONE: or_(Ticket.state == TicketState.RESOLVED, Ticket.state == TicketState.CLOSED),
+        Queue.DONE: Ticket.active.is_(False),
     }[queue]
 
 
-def _desk_narrowed(wish: DeskWish, now: datetime) -> list[ColumnElement[bool]]:
-    found = matching(wish.text)
+def _desk_narrowed(scope: Tickets, wish: DeskWish, now: datetime) -> list[ColumnElement[bool]]:
+    found = scope.matching(wish.text)
     if wish.door:
         found.append(Ticket.door == wish.door)
-    if wish.when == "late":
-        found.append(Ticket.due_at < now)
-    if wish.when == "soon":
-        found.append((Ticket.due_at >= now) & (Ticket.due_at <= now + timedelta(hours=1)))
+    if wish.when:
+        found.append(_due_before(now) if wish.when == "late" else _due_soon(now))
     return found
-
-
-def _count(session: Session, query: Select[int]) -> int:
-    """Count exactly to a thousand and one more."""
-    return session.scalar(select(func.count()).select_from(query.limit(COUNTED_TO + 1).subquery())) or 0

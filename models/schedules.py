@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import cast
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from models.base import NotFound, Refused, session_of
@@ -15,7 +16,7 @@ from models.events import EventKind, record
 from models.organizations import Organization
 from models.people import Person
 from models.promises import ResponseTarget
-from models.tickets import ACTIVE, Ticket, TicketState
+from models.tickets import ACTIVE, NEVER, Ticket, TicketState
 
 Week = Sequence[Sequence[Sequence[str]]]
 
@@ -173,8 +174,10 @@ def _recount(calendar: Calendar, old: Hours, *, now: datetime) -> int:
     """
     session, new, moved, last = session_of(calendar), hours_of(calendar), 0, 0
     session.flush()
-    table = Ticket.__table__
-    copy = update(table).where(table.c.id == bindparam("of")).values(due_at=bindparam("due"))  # type: ignore[arg-type]
+    table = cast("Table", Ticket.__table__)
+    copy = (
+        update(table).where(table.c.id == bindparam("of")).values(due_at=bindparam("due"), due_order=bindparam("order"))
+    )
     while True:
         batch = (
             select(ResponseTarget, Ticket.state)
@@ -193,7 +196,7 @@ def _recount(calendar: Calendar, old: Hours, *, now: datetime) -> int:
             if target.due_at != before:
                 moved += 1
                 if state in ACTIVE:
-                    due.append({"of": target.ticket_id, "due": target.due_at})
+                    due.append({"of": target.ticket_id, "due": target.due_at, "order": target.due_at or NEVER})
         last = rows[-1][0].id
         session.flush()
         if due:

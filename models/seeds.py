@@ -23,6 +23,7 @@ from models.outside import FileStore, Payments
 from models.people import Passwords, Person, folded, person_by_email
 from models.permissions import Role
 from models.purchases import VISA, buy, charge_open, tell_purchases
+from models.search import clear
 from models.stories import summary_of, tell
 from models.tickets import Ticket
 
@@ -141,6 +142,7 @@ def empty(session: Session) -> None:
         if own:
             session.execute(update(table).values(dict.fromkeys(own)))
         session.execute(delete(table))
+    clear(session)
     session.expunge_all()
 
 

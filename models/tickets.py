@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint, false, or_, select
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship, validates
 
 from models.base import Labelled, Model, NotFound, session_of, to_write
 from models.catalogue import DoorName, PlanName, Severity
@@ -17,6 +17,7 @@ from models.organizations import Cluster, Organization, Visibility
 from models.people import Person
 from models.permissions import Permission, Role, allowed
 from models.promises import ResponseTarget
+from models.search import STAFF, found_by, scope_of
 
 # Product rule: replies reopen for so long after Resolved; then Closed is final.
 REOPEN_FOR = timedelta(days=14)
@@ -45,8 +46,11 @@ class TicketState(Labelled):
         return marks.get(self.value, self.value)
 
 
+# The last moment that every database can hold to the second.
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+BY_DUE = ("due_order", "severity", "updated_at", "id")
+
 ACTIVE = (TicketState.OPEN, TicketState.IN_PROGRESS, TicketState.WAITING)
-OURS = (TicketState.OPEN, TicketState.IN_PROGRESS)
 
 
 class Ticket(Model):
@@ -54,12 +58,20 @@ class Ticket(Model):
 
     __tablename__ = "tickets"
     __table_args__ = (
-        Index(None, "organization_id", "state", "updated_at"),
-        Index(None, "opener_id", "updated_at"),
-        Index(None, "state", "due_at"),
-        Index(None, "assignee_id", "state", "due_at"),
+        # A customer's list in each of its orders, and the one of those who ask for no organization.
+        Index(None, "organization_id", "active", "updated_at", "id"),
+        Index(None, "organization_id", "state", "updated_at", "id"),
+        Index(None, "organization_id", "updated_at", "id"),
+        Index(None, "organization_id", "severity", "updated_at", "id"),
+        Index(None, "organization_id", "created_at", "id"),
+        Index(None, "opener_id", "updated_at", "id"),
+        # The desk's queues.
+        Index(None, "active", *BY_DUE),
+        Index("ix_tickets_door_active_due", "door", "active", *BY_DUE),
+        Index(None, "state", *BY_DUE),
+        Index("ix_tickets_assignee_active_due", "assignee_id", "active", *BY_DUE),
+        Index(None, "active", "updated_at", "id"),
         Index(None, "closes_at"),
-        Index(None, "updated_at"),
     )
 
     key: Mapped[str] = mapped_column(String(20), unique=True)
@@ -67,8 +79,6 @@ class Ticket(Model):
     state: Mapped[TicketState] = mapped_column(default=TicketState.OPEN)
     severity: Mapped[Severity]
     summary: Mapped[str]
-    # Long, and never shown: it is read only where it grows.
-    search_text: Mapped[str] = mapped_column(Body, deferred=True)
     organization_id: Mapped[int | None] = mapped_column(ForeignKey("organizations.id"))
     cluster_id: Mapped[int | None] = mapped_column(ForeignKey("clusters.id"))
     # A cluster that is deleted later keeps its name here.
@@ -92,6 +102,10 @@ class Ticket(Model):
     severity_asked: Mapped[str] = mapped_column(String(4), default="")
     # When the running promise falls due: a copy for sorting; null without a running one.
     due_at: Mapped[datetime | None]
+    # The same for indexes, in which databases put a null at different ends: without a running one, the end of time.
+    due_order: Mapped[datetime] = mapped_column(default=NEVER)
+    # Whether the state is one of the active ones: so an index gives them in one order.
+    active: Mapped[bool] = mapped_column(default=True)
     revision: Mapped[int] = mapped_column(default=1)
 
     organization: Mapped[Organization | None] = relationship(lazy="joined")
@@ -102,6 +116,14 @@ class Ticket(Model):
     cluster: Mapped[Cluster | None] = relationship()
 
     __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 (SQLAlchemy reads it from the class)
+
+    @validates("state", "due_at")
+    def _copy(self, name: str, value: Any) -> Any:  # noqa: ANN401 (a state, or a moment or none)
+        if name == "state":
+            self.active = value in ACTIVE
+        else:
+            self.due_order = value or NEVER
+        return value
 
     @property
     def target(self) -> ResponseTarget | None:
@@ -199,7 +221,13 @@ class Tickets:
 
     session: Session
     condition: ColumnElement[bool]
+    # Behind which scopes of the search index the tickets stand.
+    scopes: tuple[str, ...]
     internal: bool = False
+
+    def matching(self, text: str) -> list[ColumnElement[bool]]:
+        """Return the conditions that a ticket is found by every word of the text."""
+        return found_by(self.session, self.scopes, text, Ticket.id.expression)
 
     def one_or_404(self, key: str) -> Ticket:
         """Return the ticket of that key; raises NotFound for another's as for none."""
@@ -219,13 +247,14 @@ class Tickets:
 
 def tickets_of(actor: Person) -> Tickets:
     """Return the tickets that the person sees as a customer."""
-    return Tickets(session_of(actor), seen_by(actor))
+    scopes = [scope_of(m.organization_id, actor.id) for m in actor.memberships]
+    return Tickets(session_of(actor), seen_by(actor), (*scopes, scope_of(None, actor.id)))
 
 
 def desk_of(actor: Person, roles: Iterable[Role]) -> Tickets:
     """Return all tickets for those whose roles let them see the desk, and none for others."""
     may = allowed(roles, Permission.DESK)
-    return Tickets(session_of(actor), Ticket.id.is_not(None) if may else false(), internal=may)
+    return Tickets(session_of(actor), Ticket.id.is_not(None) if may else false(), (STAFF,) if may else (), internal=may)
 
 
 def participants_of(ticket: Ticket) -> list[Person]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 
 from gateways import databases
@@ -90,7 +90,7 @@ def reopen(path: Path, name: str) -> Engine:
         return open_engine(f"sqlite:///{path}")
     moulds = _SPARE[0]
     # Other processes may have written to it as well.
-    moulds.touched = set(Model.metadata.tables)
+    moulds.touched = {table.name for table in _tables()}
     moulds.lay(name)
     return moulds.engine
 
@@ -140,7 +140,8 @@ class Moulds:
 
 
 def _tables() -> list[Table]:
-    return Model.metadata.sorted_tables
+    # The search index is no table of the models: each database has its own.
+    return [*Model.metadata.sorted_tables, Table("ticket_index", MetaData())]
 
 
 def _without_keys(connection: Connection, write: Callable[[], None]) -> None:

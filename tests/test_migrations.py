@@ -48,16 +48,27 @@ def app(tmp_path: Path) -> Iterator[Flask]:
 
 
 def tables(app: Flask) -> set[str]:
+    return {name for name in every_table(app) if not name.startswith("ticket_index")}
+
+
+def every_table(app: Flask) -> set[str]:
     with app.app_context():
         return set(inspect(db.engine).get_table_names())
+
+
+def described(_object: object, name: str | None, kind: str, *_more: object) -> bool:
+    """Leave out the search index, whose tables are those of the database's own kind."""
+    return not (kind == "table" and str(name).startswith("ticket_index"))
 
 
 def test_the_migrated_schema_is_that_of_the_models(app: Flask) -> None:
     migrate_database()
     with db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
+        ours = {"compare_type": True, "render_as_batch": True, "include_object": described}
+        context = MigrationContext.configure(connection, opts=ours)
         assert compare_metadata(context, Model.metadata) == []
     assert tables(app) == set(Model.metadata.tables) | {"alembic_version"}
+    assert "ticket_index" in every_table(app)
 
 
 def test_constraints_have_the_names_of_the_models(app: Flask) -> None:

@@ -8,9 +8,10 @@ import pytest
 from conftest import SignIn
 from factories import LUMEN, NORTHWIND, Town, now
 from page import Browser, Page
+from sqlalchemy import insert, select
 
 from models.catalogue import DoorName, Severity
-from models.tickets import TicketState
+from models.tickets import Ticket, TicketState
 
 
 @pytest.fixture
@@ -140,3 +141,65 @@ def test_an_empty_list_says_what_to_do(town: Town, sign_in: SignIn) -> None:
     page = sign_in("nobody@nowhere.example").get("/requests")
     assert "Nothing is open" in page.main
     assert "/help" in page.links()
+
+
+def test_a_key_that_is_sent_jumps_to_its_request(lumen: Browser) -> None:
+    lumen.get("/requests")
+    for written in ("TECH-1", " tech-1 "):
+        page = lumen.submit("/requests", q=written)
+        assert page.path == "/requests/TECH-1"
+        lumen.get("/requests")
+    # While it is being typed, nothing jumps; and what one does not see is as if it were not there.
+    assert lumen.get("/requests?q=TECH-1").path == "/requests?q=TECH-1"
+    assert lumen.get("/requests?q=TECH-999&go=1").path == "/requests?q=TECH-999&go=1"
+
+
+def test_pages_behind_the_last_number_go_on_from_a_row(town: Town, sign_in: SignIn) -> None:
+    start = now() - timedelta(days=50)
+    first = town.file(summary="n0 request", at=start)
+    copies(town, first, 1060)
+    with town.open() as session:
+        session.merge(town.person("owner@lumen.example")).page_size = 25
+    browser = sign_in("owner@lumen.example")
+    for sort in ("updated", "updated-up", "severity", "severity-up", "created"):
+        page = browser.get(f"/requests?sort={sort}&page=40")
+        numbered = rows(page)
+        assert "976–1,000 of 1,000+" in page.main
+        after = browser.get(page.all("a", rel="next")[0].get("href"))
+        assert "page=41" in after.path
+        assert "after=" in after.path
+        beyond = browser.get(after.all("a", rel="next")[0].get("href"))
+        last = browser.get(beyond.all("a", rel="next")[0].get("href"))
+        assert not last.all("a", rel="next")
+        assert len(rows(last)) == 11
+        seen = [*numbered, *rows(after), *rows(beyond), *rows(last)]
+        assert len(set(seen)) == len(seen) == 86, sort
+        back = browser.get(last.all("a", rel="prev")[0].get("href"))
+        assert rows(back) == rows(beyond)
+        assert rows(browser.get(back.all("a", rel="prev")[0].get("href"))) == rows(after)
+        assert rows(browser.get(browser.get(after.path).all("a", rel="prev")[0].get("href"))) == numbered
+    # A place that is none leads to the last numbered page, and to no fault.
+    for place in ("x", "20260101T000000.000000~x", "~", "9" * 70, "20260101T000000.000000~99999999999999999999"):
+        assert rows(browser.get(f"/requests?page=50&after={place}")) == rows(browser.get("/requests?page=40"))
+
+
+def copies(town: Town, key: str, number: int) -> None:
+    """Write so many more requests like the one, a minute apart."""
+    with town.open() as session:
+        one = session.scalars(select(Ticket).where(Ticket.key == key)).unique().one()
+        columns = [c.name for c in Ticket.__table__.columns if c.name not in {"id", "key"}]
+        model = {name: getattr(one, name) for name in columns}
+        severities = list(Severity)
+        many = [
+            model
+            | {
+                "key": f"TECH-{10_000 + n}",
+                "summary": f"n{n} request",
+                "severity": severities[n % 4],
+                # Many share a moment: then their numbers tell which comes first.
+                "updated_at": one.updated_at + timedelta(minutes=n // 3),
+                "created_at": one.created_at + timedelta(minutes=n // 3),
+            }
+            for n in range(1, number + 1)
+        ]
+        session.execute(insert(Ticket), many)
