@@ -75,6 +75,7 @@ def test_the_support_page_has_four_panes_with_the_exact_words(town: Town, sign_i
         ("owner@harbor.example", HARBOR, ["Managed by contract"] * 3 + ["Current plan"]),
     ):
         page = sign_in(email).get(f"/console/{slug}/support")
+        assert "holidays not counted" in page.main, "“without holidays” would say that the calendar has none"
         panes = [e for e in page.all("li") if "plan" in e.get("class", "").split()]
         assert [page.words(next(pane.iter("h3"))) for pane in panes] == ["Basic", "Standard", "Enterprise", "Premium"]
         for pane, button in zip(panes, buttons, strict=True):
