@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from extensions import clock, db, outside
 from models.chores import close_due, drop_unused, note_missed, sweep
-from models.collecting import advance_due, forget_removed
+from models.collecting import advance_due, forget_left, forget_removed
 from models.letters import facts_of
 from models.outbox import Message, deliver_due
 from models.renewals import begin_last_usage, begin_renewals, end_contracts, end_unpaid
@@ -83,6 +83,7 @@ def collect(stop: Event) -> None:
                 session.commit()
         if gateway is not None:
             done += advance_due(lambda: Session(db.engine), gateway, clock)
+            forget_left(lambda: Session(db.engine), gateway, clock)
             forget_removed(lambda: Session(db.engine), gateway, clock)
         if not done:
             break

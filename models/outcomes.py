@@ -10,8 +10,8 @@ from datetime import date, datetime
 
 from sqlalchemy import select, update
 
-from models.base import NotFound, session_of
-from models.cards import Card, add_card, make_default, remove_card
+from models.base import NotFound, Refused, session_of
+from models.cards import Card, add_card, make_default, remove_card, turn_away
 from models.catalogue import PlanName
 from models.charges import CloudCharge
 from models.events import EventKind, record
@@ -20,7 +20,7 @@ from models.money import next_month
 from models.organizations import Organization
 from models.outbox import Letter
 from models.outside import CardFacts
-from models.payments import ANSWER_WITHIN, LOOK_GAPS, Payment, PaymentKind, PaymentState
+from models.payments import ANSWER_WITHIN, LEFT, LOOK_AFTER, LOOK_GAPS, Payment, PaymentKind, PaymentState
 from models.people import Person
 from models.quotes import Quote
 from models.subscriptions import (
@@ -59,7 +59,12 @@ def take_card(payment: Payment, facts: CardFacts, *, now: datetime) -> None:
     organization = payment.organization
     replaced = session_of(payment).get(Card, payment.replaces_id) if payment.replaces_id else None
     first = replaced is not None and replaced.default_for is not None
-    payment.card = add_card(organization, payment.actor_id, facts, default=first, now=now)
+    try:
+        payment.card = add_card(organization, payment.actor_id, facts, default=first, now=now, replaced=replaced)
+    except Refused:
+        turn_away(organization, payment.actor_id, facts, now=now)
+        refuse(payment, PaymentState.DECLINED, "no_room", now=now)
+        return
     payment.state, payment.asks, payment.url = PaymentState.PENDING, "", ""
     if payment.kind is PaymentKind.CARD:
         if replaced is not None and replaced.removed_at is None:
@@ -90,6 +95,16 @@ def refuse(payment: Payment, state: PaymentState, reason: str, *, now: datetime)
         _renewal_failed(payment, now=now)
     elif payment.kind is PaymentKind.USAGE and payment.actor_id is None:
         _usage_failed(payment, now=now)
+
+
+def leave(payment: Payment, *, now: datetime) -> None:
+    """End a payment that has not got as far as a card, at its customer's word; any other stays as it is.
+
+    The gateway may be saving a card for it just now: it is asked later what it has kept (`forget_left`).
+    """
+    if payment.state is PaymentState.PENDING and payment.card_id is None:
+        refuse(payment, PaymentState.ABANDONED, "", now=now)
+        payment.asks, payment.next_at = LEFT, now + LOOK_AFTER
 
 
 def take_payment(payment: Payment, *, now: datetime) -> Invoice | None:

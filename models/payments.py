@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, relationship
 
 from models.base import Labelled, Model, NotFound, Refused, session_of, token
-from models.cards import Card
+from models.cards import CARDS_MOST, Card
 from models.catalogue import PlanName
 from models.organizations import Organization
 
@@ -21,6 +21,8 @@ from models.organizations import Organization
 LOOK_AFTER = timedelta(minutes=1)
 # So long the bank's question may stand before the payment is ended.
 ANSWER_WITHIN = timedelta(hours=1)
+# What `Payment.asks` says of one that was ended before anybody knew whether the gateway had saved its card.
+LEFT = "left"
 LOOK_GAPS = tuple(timedelta(minutes=minutes) for minutes in (1, 1, 2, 4))
 
 
@@ -59,6 +61,8 @@ _WORDS = {
     "bank asks you.",
     "not_a_test_card": "This portal takes published test card numbers only, for example 4242 4242 4242 4242. Never "
     "type a real one. {nothing}",
+    "no_room": f"There are {CARDS_MOST} cards already, which is the most: others were added meanwhile. {{nothing}} "
+    "Remove one first.",
     "no_card": "There is no card to charge. {nothing} Add a card.",
 }
 
@@ -93,7 +97,7 @@ class Payment(Model):
     # Who pays; nobody when the worker does.
     actor_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     refund_of: Mapped[int | None] = mapped_column(ForeignKey("payments.id"))
-    # Which of its calls the bank asks about, and where the cardholder answers.
+    # Which of its calls the bank asks about (or LEFT), and where the cardholder answers.
     asks: Mapped[str] = mapped_column(String(20), default="")
     url: Mapped[str] = mapped_column(String(500), default="")
     reason: Mapped[str] = mapped_column(String(60), default="")
