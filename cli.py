@@ -39,6 +39,10 @@ from worker import work
 HERE = Path(__file__).parent
 # For the C library: give the 19 MiB of a password's hash back at once, and do not keep a heap for every thread.
 _THRIFT = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
+_NOT_READY = (
+    "The database is missing or of an older version, and a dry run writes nothing. Run `make setup` first, or start "
+    "the new version once."
+)
 # The child processes get so long to finish what they are doing.
 STOP_WITHIN = 12.0
 
@@ -144,7 +148,11 @@ def import_file(file: BinaryIO, dry_run: bool) -> None:
     """Make organizations, people, clusters and charges as the JSON document FILE says (docs/directory.md)."""
     content, tell = file.read(), lambda words: print(words, file=sys.stderr, flush=True)
     try:
-        migrate_database()
+        if not dry_run:
+            migrate_database()
+        elif not _is_newest():
+            # To make or migrate the database would be writing.
+            sys.exit(_NOT_READY)
         report = import_directory(db.session(), content, now=clock.now(), tell=tell, dry_run=dry_run)
         db.session.commit()
     except BadDocument as bad:
@@ -161,8 +169,7 @@ def write_index() -> None:
     migrate_database()
     forget(db.session())
     db.session.commit()
-    done = index_all(db.session(), lambda words: print(words, flush=True))
-    print(f"The search index holds {done:,} requests.")
+    print(f"The search index holds {index_all(db.session(), lambda words: print(words, flush=True)):,} requests.")
 
 
 @click.command()
@@ -198,21 +205,29 @@ def know_migrations(app: Flask) -> None:
 
 def migrate_database() -> None:
     """Bring the database to the newest version, making it if there is none; quick when it is there already."""
-    from alembic.script import ScriptDirectory
     from flask_migrate import upgrade
 
     know_migrations(current_app)
-
-    newest = ScriptDirectory(str(HERE / "migrations")).get_current_head()
-    with db.engine.connect() as connection:
-        made = inspect(connection).has_table("alembic_version")
-        present = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if made else None
-    if present != newest:
+    if not _is_newest():
         upgrade(directory=str(HERE / "migrations"))
     if is_missing(db.session()):
         print("Writing the search index …", flush=True)
         index_all(db.session(), lambda words: print(words, flush=True))
     db.session.rollback()
+
+
+def _is_newest() -> bool:
+    """Tell whether the database is there and of the newest version; looking makes no file."""
+    from alembic.script import ScriptDirectory
+
+    file = db.engine.url.database
+    if db.engine.dialect.name == "sqlite" and file and not Path(file).exists():
+        return False
+    newest = ScriptDirectory(str(HERE / "migrations")).get_current_head()
+    with db.engine.connect() as connection:
+        made = inspect(connection).has_table("alembic_version")
+        present = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if made else None
+    return bool(present == newest)
 
 
 def _keep_apart(chosen: Settings) -> None:

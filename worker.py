@@ -15,7 +15,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from extensions import clock, db, outside
 from models.chores import close_due, note_missed, sweep
-from models.collecting import advance_due, forget_removed
+from models.collecting import advance_due, forget_left, forget_removed
 from models.letters import facts_of
 from models.orphans import KEPT_FOR, drop_doomed, drop_unused
 from models.outbox import Message, deliver_due
@@ -93,6 +93,7 @@ def collect(stop: Event) -> None:
                 session.commit()
         if gateway is not None:
             done += advance_due(lambda: Session(db.engine), gateway, clock)
+            forget_left(lambda: Session(db.engine), gateway, clock)
             forget_removed(lambda: Session(db.engine), gateway, clock)
         if not done:
             break

@@ -93,11 +93,13 @@ def fill(session: Session, tickets: int = 10_000, comments: int = 10) -> None:
     session.commit()
     connection = session.connection()
     lite = connection.dialect.name == "sqlite"
-    if not lite:
+    if lite:
+        connection.exec_driver_sql("BEGIN")
+    else:
         connection.exec_driver_sql("SET session_replication_role = replica")
     chance = random.Random(20261123)
     for first in range(0, tickets, BATCH):
-        _tickets(connection, range(first, min(first + BATCH, tickets)), organizations, chance, lite)
+        _tickets(connection, range(first, min(first + BATCH, tickets)), tickets, organizations, chance, lite)
     _histories(connection, comments, lite)
     session.add_all([Counter(name="TECH", value=tickets), Counter(name="BILL", value=tickets)])
     session.commit()
@@ -185,15 +187,13 @@ def _clusters(organizations: int):
             }
 
 
-COLUMNS = (
-    "id key door state severity summary organization_id cluster_name environment components version_affected "
-    "confidential opener_id assignee_id plan catalogue_version thread created_at updated_at resolved_at due_at "
-    "due_order active severity_asked revision"
-).split()
+COLUMNS = ["id", "key", "door", "state", "severity", "summary", "organization_id", "cluster_name", "environment", "components", "version_affected", "confidential", "opener_id", "assignee_id", "plan", "catalogue_version", "thread", "created_at", "updated_at", "resolved_at", "due_at", "due_order", "active", "severity_asked", "revision"]
 
 
-def _tickets(connection: Connection, numbers: range, organizations: int, chance: random.Random, lite: bool) -> None:
-    """Write tickets and what can be found of them."""
+def _tickets(
+    connection: Connection, numbers: range, tickets: int, organizations: int, chance: random.Random, lite: bool
+) -> None:
+    """Write some of the tickets, and what can be found of them."""
     version, said = catalogue().version, terms_of(*BODIES, "Production", "TiDB", "v8.5.1")
     # One of ten is active: two of fifty open, one in progress, two that wait.
     states = ["open", "open", "in-progress", "waiting", "waiting"] + ["resolved"] * 5 + ["closed"] * 40
@@ -203,7 +203,7 @@ def _tickets(connection: Connection, numbers: range, organizations: int, chance:
         house = 1 if n < FIRST_HOUSE else 2 + n % (organizations - 1)
         opener = (house - 1) * PEOPLE_EACH + 1 + n % PEOPLE_EACH
         # Ten months of history, each minute of it as busy as the others.
-        at = START + timedelta(seconds=n * 26_000_000 // max(numbers.stop, 1_000))
+        at = START + timedelta(seconds=n * 26_000_000 // tickets)
         state = states[(n * 7) % 50]
         answered = state not in {"open"}
         due = None if answered else at + timedelta(hours=8 + n % 400)
@@ -213,7 +213,7 @@ def _tickets(connection: Connection, numbers: range, organizations: int, chance:
                 n + 1, f"TECH-{n + 1}", "technical", state, f"S{1 + n % 4}", summary, house, f"prod-{house - 1}",
                 "Production", '["TiDB"]', "v8.5.1", False, opener, first_agent + n % AGENTS if answered else None,
                 PlanName.STANDARD.value, version, f"t{n}", _at(at), _at(at + timedelta(hours=n % 90)),
-                _at(at) if state in {"resolved", "closed"} else None, due and _at(due), due and _at(due) or never,
+                _at(at) if state in {"resolved", "closed"} else None, due and _at(due), (due and _at(due)) or never,
                 state in {"open", "in-progress", "waiting"}, "", 1,
             )
         )  # fmt: skip

@@ -222,7 +222,7 @@ def _guard() -> Response | None:
     permission: Permission | None = view.access
     if permission is not None and visitor() is None:
         return to_sign_in()
-    if permission is not None and not (may(permission) and _may_here(permission)):
+    if permission is not None and not (_may_here(permission) and may(permission)):
         _note_denial(permission)
         abort(403)
     if request.method not in SAFE:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import gzip
 import logging
 import secrets
+from contextlib import suppress
 from typing import Any
 
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, current_app, g, make_response, render_template, request
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
-from blueprints.access import NEVER_KEPT
+from blueprints.access import NEVER_KEPT, actor, may_there, visitor
 from extensions import SAFE, CSRFError, db, outside
 from models.base import NotFound, Refused, Stale
+from models.organizations import managers, organization_of
+from models.permissions import Permission
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ def fault(code: int, *, message: str = "", reference: str = "", again: bool = Fa
         "reference": reference,
         "typed": _typed() if again else [],
         "action": request.path,
+        **(_whom_to_ask() if code == 403 else {}),
     }
     try:
         body = render_template("errors/page.html", **values)
@@ -66,6 +70,19 @@ def fault(code: int, *, message: str = "", reference: str = "", again: bool = Fa
     if code == 503:
         response.headers["Retry-After"] = "10"
     return response
+
+
+def _whom_to_ask() -> dict[str, Any]:
+    """Return who may change the plan, for the members of an organization who asked for what only those may do."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    slug = (request.view_args or {}).get("org", "")
+    if getattr(view, "access", None) is not Permission.BILLING or visitor() is None:
+        return {}
+    with suppress(NotFound):
+        organization = organization_of(actor(), slug)
+        if not may_there(Permission.BILLING, organization):
+            return {"organization": organization, "managers": managers(organization)}
+    return {}
 
 
 def _typed() -> list[tuple[str, str]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from flask import Blueprint, request, stream_with_context
 
 from blueprints.access import actor, requires
-from blueprints.pages import Answer, download, page, zone_here
+from blueprints.pages import Answer, download, invalid, page, zone_here
 from extensions import clock, db, reading
 from forms.audit import AuditForm
 from models import audit
@@ -22,19 +23,20 @@ bp = Blueprint("audit", __name__)
 @bp.get("/admin/audit")
 @requires(Permission.ADMINISTRATION)
 def index() -> Answer:
-    form = AuditForm(request.args)
-    form.offer_kinds()
-    form.validate()
+    return page("admin/audit.html", **_shown(_checked(AuditForm(request.args))))
+
+
+def _shown(form: AuditForm) -> dict[str, Any]:
     wish = _wish(form)
     found = audit.log(db.session(), wish, zone_here(), size=actor().page_size)
-    return page("admin/audit.html", form=form, wish=wish, log=found)
+    return {"form": form, "wish": wish, "log": found}
 
 
 def _wish(form: AuditForm) -> AuditWish:
     """Return what the form asks for; a field that cannot be read narrows nothing, and its error says so."""
     before = request.args.get("before", "")
     return AuditWish(
-        kind=form.kind.data or "",
+        kind=form.kind.data if form.kind.data and not form.kind.errors else "",
         person=form.person.data if form.person.data and not form.person.errors else "",
         organization=form.organization.data if form.organization.data and not form.organization.errors else "",
         since=None if form.since.errors else form.since.data,
@@ -47,7 +49,11 @@ def _wish(form: AuditForm) -> AuditWish:
 @bp.post("/admin/audit/export")
 @requires(Permission.ADMINISTRATION)
 def export() -> Answer:
-    wish, zone = _wish(_checked(AuditForm(request.form))), zone_here()
+    form = _checked(AuditForm(request.form))
+    if form.errors:
+        # A filter that cannot be read narrows nothing: the file would hold what nobody asked for.
+        return invalid("admin/audit.html", **_shown(form))
+    wish, zone = _wish(form), zone_here()
     record(
         db.session(), EventKind.AUDIT_EXPORTED, now=clock.now(), actor_id=actor().id, filters=list(wish.parts.values())
     )
@@ -63,6 +69,5 @@ def export() -> Answer:
 
 
 def _checked(form: AuditForm) -> AuditForm:
-    form.offer_kinds()
     form.validate()
     return form

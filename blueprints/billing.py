@@ -124,6 +124,8 @@ def _offer(
     present = PlanName(organization.plan)
     form = form if form is not None else BuyForm(formdata=None)
     quote, reason = None, ""
+    cards = cards_of(organization) if may_there(Permission.BILLING, organization) else []
+    good = [card for card in cards if not card.is_over(now.date())]
     try:
         quote = quote_upgrade(organization, plan, at=now)
     except Refused as refused:
@@ -139,8 +141,9 @@ def _offer(
         "reason": reason,
         "services": [one.name for one in terms.services if plan in one.plans and present not in one.plans],
         "targets": [(s, targets_of(present)[s], target) for s, target in targets_of(plan).items()],
-        "cards": cards_of(organization) if may_there(Permission.BILLING, organization) else [],
-        "today": now.date(),
+        # The default card, which is the first, or any other one when it is over.
+        "cards": good[:1] if good[:1] == cards[:1] else good,
+        "expired": None if good[:1] == cards[:1] else cards[0],
         "help_": billing_request(failed) if failed is not None else "",
     }
 

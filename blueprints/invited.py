@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, session
 
 from blueprints.access import actor, open_sign_in, public, requires, visitor
-from blueprints.pages import Answer, invalid, page, see_other
+from blueprints.pages import Answer, gone, invalid, page, see_other
 from extensions import clock, db, outside
 from forms.members import JoinForm
 from models import invitations
@@ -81,7 +81,7 @@ def _over() -> Answer:
     used, person = invitations.invitation_by(db.session(), session.get("invitation", "")), visitor()
     if used is not None and person is not None and role_in(person, used.organization) is not None:
         return see_other(f"/console/{used.organization.slug}/support")
-    return invalid("auth/expired.html", what="invitation", ask=used.inviter.name if used is not None else "")
+    return gone("auth/expired.html", what="invitation", ask=used.inviter.name if used is not None else "")
 
 
 def _joined(invitation: Invitation) -> Answer:

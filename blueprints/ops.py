@@ -8,12 +8,14 @@ import secrets
 from flask import Blueprint
 from sqlalchemy.exc import DBAPIError
 
-from blueprints.access import public, requires
+from blueprints.access import actor, public, requires
 from blueprints.pages import Answer, page, plain, see_other
 from extensions import clock, db, outside, reading
-from models.base import NotFound
+from models import outcomes
+from models.base import NotFound, Refused
 from models.installation import overview, ping
 from models.outbox import undelivered
+from models.payments import declined_refund, declined_refunds
 from models.permissions import Permission
 
 bp = Blueprint("ops", __name__)
@@ -52,8 +54,22 @@ def ready() -> Answer:
 @bp.get("/admin")
 @requires(Permission.ADMINISTRATION)
 def admin() -> Answer:
-    settings = outside().settings
-    return page("ops/admin.html", view=overview(db.session()), mail=settings.smtp_host, demo=settings.demo)
+    settings, refunds = outside().settings, declined_refunds(db.session())
+    view = overview(db.session())
+    return page("ops/admin.html", view=view, refunds=refunds, mail=settings.smtp_host, demo=settings.demo)
+
+
+@bp.post("/admin/refunds/<number:id>/paid-back")
+@requires(Permission.ADMINISTRATION)
+def paid_back(id: int) -> Answer:  # noqa: A002 (the name in the address)
+    refund = declined_refund(db.session(), id)
+    try:
+        note = outcomes.paid_back_by_hand(refund, actor(), now=clock.now())
+    except Refused as refused:
+        db.session.rollback()
+        return see_other("/admin", warn=refused.reason)
+    db.session.commit()
+    return see_other("/admin", good=f"Marked as paid back. {note.number} is written, and goes out by mail.")
 
 
 @bp.get("/delivery")

@@ -43,6 +43,11 @@ def conflict(template: str, **values: Any) -> Answer:  # noqa: ANN401
     return make_response(render_template(template, form_has_errors=True, **values), 409)
 
 
+def gone(template: str, **values: Any) -> Answer:  # noqa: ANN401
+    """Answer the page of what was there once, for example a link that is used up: 410."""
+    return make_response(render_template(template, **values), 410)
+
+
 def too_many(template: str, until: datetime, **values: Any) -> Answer:  # noqa: ANN401
     """Answer the page with the time from which it may be tried again: 429 with Retry-After in seconds."""
     response = make_response(render_template(template, form_has_errors=True, until=until, **values), 429)

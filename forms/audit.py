@@ -10,10 +10,16 @@ from forms.sales import DayField
 from models.audit import Group
 
 
+def _kinds() -> list[tuple[str, str]]:
+    """Return the list's rows: everything, each group, and the kinds of each group below it."""
+    grouped = [pair for g in Group for pair in ((g.value, g.label), *((k.value, f"– {k.label}") for k in g.kinds))]
+    return [("", "Everything"), *grouped]
+
+
 class AuditForm(Form):
     """The filters of the audit log, as the address has them."""
 
-    kind = SelectField("What", validate_choice=False, coerce=str)
+    kind = SelectField("What", default="", coerce=str, choices=choices(_kinds()))
     person = StringField(
         "Person",
         filters=[stripped],
@@ -31,8 +37,3 @@ class AuditForm(Form):
         filters=[stripped],
         validators=[Optional(), Length(max=20, message="Shorten the reference to 20 characters.")],
     )
-
-    def offer_kinds(self) -> None:
-        """Fill the list: everything, each group, and the kinds of each group below it."""
-        grouped = [pair for g in Group for pair in ((g.value, g.label), *((k.value, f"– {k.label}") for k in g.kinds))]
-        self.kind.choices = choices([("", "Everything"), *grouped])

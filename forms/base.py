@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import Field, MultipleFileField, SelectMultipleField
+from wtforms import Field, HiddenField, MultipleFileField, SelectMultipleField
 from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
 from models.base import Refused
@@ -17,6 +17,7 @@ from models.prose import cleaned
 _BREAKS = re.compile(r"[\n\t\u0085\u2028\u2029]+")
 _TWICE = "This came twice, with different values. Check it and send it again."
 _UNLISTED = "Choose one from the list."
+_ALTERED = "A hidden part of this form is not as we wrote it. Reload the page, and fill it in again."
 _MANY = (SelectMultipleField, MultipleFileField)
 
 
@@ -56,6 +57,8 @@ class Form(FlaskForm):  # type: ignore[misc]
         for field in self:
             if any("choice" in str(error).lower() and "valid" in str(error).lower() for error in field.errors):
                 field.errors = [_UNLISTED]
+            if isinstance(field, HiddenField) and field.errors:
+                field.errors = [_ALTERED]
             if not isinstance(field, _MANY) and len(set(map(str, field.raw_data or ()))) > 1:
                 field.errors, fine = [_TWICE], False
         return fine

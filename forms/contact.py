@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from wtforms import HiddenField, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, Regexp
+from wtforms.validators import DataRequired, Length, ValidationError
 
 from forms.base import Form, stripped, tidied
+from models.entrance import is_address
 from models.leads import TEXT_MOST
 
 _EMAIL = "Enter your work email, for example maya@example.com."
@@ -24,11 +25,7 @@ class ContactForm(Form):
     email = StringField(
         "Work email",
         filters=[stripped],
-        validators=[
-            DataRequired(_EMAIL),
-            Length(max=254, message=_EMAIL),
-            Regexp(r"[^@\s]+@[^@\s]+\Z", message=_EMAIL),
-        ],
+        validators=[DataRequired(_EMAIL)],
     )
     company = StringField(
         "Company",
@@ -56,3 +53,8 @@ class ContactForm(Form):
     )
     # Nobody sees it or tabs to it: what fills it is a program.
     website = StringField("Leave this empty")
+
+    def validate_email(self, field: StringField) -> None:
+        """Raise ValidationError for what is no address that mail can be sent to."""
+        if not is_address(field.data or "") or len(field.data or "") > 254:
+            raise ValidationError(_EMAIL)

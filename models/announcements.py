@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     String,
     UniqueConstraint,
+    case,
     delete,
     func,
     or_,
@@ -79,9 +80,13 @@ class Dismissal(Model):
 
 
 def fresh_announcements(person: Person, *, now: datetime, most: int = 3) -> list[Announcement]:
-    """Return the announcements that hold now and that the person has not dismissed, the latest first."""
+    """Return the announcements that hold now and that the person has not dismissed.
+
+    Those that need attention come first, so that no other can push them out; then the latest.
+    """
     seen = select(Dismissal.announcement_id).where(Dismissal.person_id == person.id)
-    return list(session_of(person).scalars(_holding(now).where(_for(person), Announcement.id.not_in(seen)).limit(most)))
+    fresh = _holding(now, case((Announcement.tone == Tone.WARN, 0), else_=1))
+    return list(session_of(person).scalars(fresh.where(_for(person), Announcement.id.not_in(seen)).limit(most)))
 
 
 def dismiss(person: Person, announcement_id: int) -> None:
@@ -110,9 +115,9 @@ def _for(person: Person) -> ColumnElement[bool]:
     return or_(Announcement.plans == EVERY_PLAN, *(Announcement.plans.contains(plan) for plan in sorted(plans)))
 
 
-def _holding(now: datetime) -> Select[Announcement]:
+def _holding(now: datetime, *first: ColumnElement[int]) -> Select[Announcement]:
     holding = (Announcement.starts_at <= now) & or_(Announcement.ends_at.is_(None), Announcement.ends_at > now)
-    return select(Announcement).where(holding).order_by(Announcement.starts_at.desc(), Announcement.id.desc())
+    return select(Announcement).where(holding).order_by(*first, Announcement.starts_at.desc(), Announcement.id.desc())
 
 
 @dataclass(frozen=True)

@@ -74,20 +74,54 @@ def default_card(organization: Organization) -> Card | None:
     return session_of(organization).scalar(select(Card).where(Card.default_for == organization.id))
 
 
-def check_room(organization: Organization) -> None:
-    """Raise Refused when the organization has as many cards as there may be."""
-    if len(cards_of(organization)) >= CARDS_MOST:
+def check_room(organization: Organization, replaced: Card | None = None) -> None:
+    """Raise Refused when the organization has as many cards as there may be, without the one that is replaced."""
+    if sum(card is not replaced for card in cards_of(organization)) >= CARDS_MOST:
         raise Refused(f"{organization.name} has {CARDS_MOST} cards, which is the most. Remove one first.")
 
 
-def add_card(organization: Organization, actor_id: int, facts: CardFacts, *, default: bool, now: datetime) -> Card:
-    """Keep what the gateway says of a card; the first one becomes the default, others if `default` says so."""
+def add_card(
+    organization: Organization,
+    actor_id: int,
+    facts: CardFacts,
+    *,
+    default: bool,
+    now: datetime,
+    replaced: Card | None = None,
+) -> Card:
+    """Keep what the gateway says of a card; the first one becomes the default, others if `default` says so.
+
+    Raises Refused as `check_room` does: others may have been added since the card was asked for.
+    """
     session = session_of(organization)
     there = session.scalar(select(Card).where(Card.token == facts.token))
     if there is not None:
         # The answer came twice: the first one has been taken.
         return there
-    card = Card(
+    # Two cards that are added at the same moment are counted one after the other.
+    alone = select(Organization.id).where(Organization.id == organization.id)
+    session.scalars(alone.with_for_update(key_share=True)).one()
+    check_room(organization, replaced)
+    card = _row(organization, actor_id, facts, now=now)
+    session.add(card)
+    session.flush()
+    _note(card, EventKind.CARD_ADDED, actor_id, now=now)
+    if default or default_card(organization) is None:
+        _let_be_default(organization, card)
+    return card
+
+
+def turn_away(organization: Organization, actor_id: int, facts: CardFacts, *, now: datetime) -> None:
+    """Note a card that the gateway has saved and that nobody gets to see: the worker tells the gateway to forget it."""
+    session = session_of(organization)
+    if session.scalar(select(Card.id).where(Card.token == facts.token)) is None:
+        card = _row(organization, actor_id, facts, now=now)
+        card.removed_at = now
+        session.add(card)
+
+
+def _row(organization: Organization, actor_id: int, facts: CardFacts, *, now: datetime) -> Card:
+    return Card(
         organization_id=organization.id,
         token=facts.token,
         brand=facts.brand,
@@ -98,12 +132,6 @@ def add_card(organization: Organization, actor_id: int, facts: CardFacts, *, def
         added_at=now,
         default_for=None,
     )
-    session.add(card)
-    session.flush()
-    _note(card, EventKind.CARD_ADDED, actor_id, now=now)
-    if default or default_card(organization) is None:
-        _let_be_default(organization, card)
-    return card
 
 
 def make_default(organization: Organization, actor: Person, card: Card, *, now: datetime) -> None:

@@ -15,10 +15,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.cards import Card
-from models.outcomes import let_bank_ask, put_off, refuse, take_card, take_payment, take_refund
+from models.cards import Card, turn_away
+from models.outcomes import leave, let_bank_ask, put_off, refuse, take_card, take_payment, take_refund
 from models.outside import CardDetails, Clock, GatewayAnswer, Payments, Unanswered, Verdict
-from models.payments import ANSWER_WITHIN, Payment, PaymentKind, PaymentState, due_payments, find
+from models.payments import ANSWER_WITHIN, LEFT, Payment, PaymentKind, PaymentState, due_payments, find
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,10 @@ def abandon(sessions: Sessions, gateway: Payments, key: str, clock: Clock) -> Pa
             return _wait(sessions, key, clock.now())
         _take(sessions, key, asks, answer, clock.now())
     elif state is PaymentState.PENDING and untouched:
-        _take(sessions, key, CARD, GatewayAnswer(Verdict.CANCELED, ""), clock.now())
+        with sessions() as session:
+            # Whether it is still without a card is asked again: a charge that has begun must be heard to its end.
+            leave(find(session, key), now=clock.now())
+            session.commit()
     return _state(sessions, key)
 
 
@@ -97,6 +100,33 @@ def advance_due(sessions: Sessions, gateway: Payments, clock: Clock) -> int:
         keys = due_payments(session, clock.now())
     for key in keys:
         advance(sessions, gateway, key, clock)
+    return len(keys)
+
+
+def forget_left(sessions: Sessions, gateway: Payments, clock: Clock, most: int = 20) -> int:
+    """Ask what became of cards whose payment was ended while they were being saved; return how many there were.
+
+    The gateway forgets such a card with those that were removed.
+    """
+    left = (Payment.state == PaymentState.ABANDONED) & (Payment.asks == LEFT) & (Payment.next_at <= clock.now())
+    with sessions() as session:
+        keys = session.scalars(select(Payment.public_id).where(left).order_by(Payment.next_at).limit(most)).all()
+    for key in keys:
+        try:
+            answer = gateway.look(f"{key}:{CARD}")
+            if answer is not None and answer.verdict is Verdict.ASKS:
+                answer = gateway.cancel(f"{key}:{CARD}")
+        except Unanswered:
+            with sessions() as session:
+                put_off(find(session, key), now=clock.now())
+                session.commit()
+            continue
+        with sessions() as session:
+            payment = find(session, key)
+            payment.asks = ""
+            if answer is not None and answer.card is not None and payment.actor_id is not None:
+                turn_away(payment.organization, payment.actor_id, answer.card, now=clock.now())
+            session.commit()
     return len(keys)
 
 
@@ -157,7 +187,10 @@ def _take(sessions: Sessions, key: str, call: str, answer: GatewayAnswer | None,
 
 def take(payment: Payment, call: str, answer: GatewayAnswer | None, *, now: datetime) -> None:
     """Do what the answer to a payment's call brings; without any call that arrived, nothing was charged."""
-    if answer is None or answer.verdict is Verdict.CANCELED:
+    if answer is None and call == CARD and payment.state is PaymentState.PENDING:
+        # It did not arrive, or not yet: its customer may ask while it is on its way.
+        leave(payment, now=now)
+    elif answer is None or answer.verdict is Verdict.CANCELED:
         late = payment.state is PaymentState.ASKING and now >= payment.created_at + ANSWER_WITHIN
         refuse(payment, PaymentState.EXPIRED if late else PaymentState.ABANDONED, "", now=now)
     elif answer.verdict is Verdict.DECLINED:

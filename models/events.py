@@ -43,6 +43,7 @@ class EventKind(Labelled):
     PAYMENT_ENDED = "payment.ended", "ended a payment"
     USAGE_PAID = "payment.usage", "paid for usage"
     REFUNDED = "payment.refunded", "got money back"
+    REFUNDED_BY_HAND = "payment.refunded-by-hand", "paid money back by hand"
     CARD_ADDED = "card.added", "added a card"
     CARD_DEFAULT = "card.default", "changed the default card"
     CARD_REMOVED = "card.removed", "removed a card"

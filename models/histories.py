@@ -21,6 +21,7 @@ KINDS = (
     EventKind.PLAN_UPGRADED, EventKind.PLAN_RENEWED, EventKind.PLAN_PENDING, EventKind.PLAN_KEPT,
     EventKind.PLAN_DOWNGRADED, EventKind.PLAN_LAPSED, EventKind.CONTRACT_STARTED, EventKind.CONTRACT_ENDED,
     EventKind.PAYMENT_FAILED, EventKind.USAGE_PAID, EventKind.REFUNDED,
+    EventKind.REFUNDED_BY_HAND,
 )  # fmt: skip
 
 

@@ -20,12 +20,13 @@ from models.money import dollars, percent
 from models.organizations import Organization, role_in
 from models.outbox import Letter, Message
 from models.outside import Undeliverable
-from models.payments import words_of
+from models.payments import Payment, PaymentState, words_of
 from models.people import Person, digest
 from models.permissions import Permission, Role, allowed
 from models.tickets import Comment, Ticket, TicketState, tickets_of
 from models.wording import day, zone
 
+_OF_LEADS = {Letter.LEAD_RECEIVED, Letter.LEAD_ALERT}
 _OF_MEMBERS = {Letter.INVITATION, Letter.MEMBER_ROLE, Letter.MEMBER_REMOVED}
 _OF_PLAN = {Letter.PAYMENT_RECEIPT, Letter.PAYMENT_FAILED, Letter.PLAN_PENDING, Letter.PLAN_CHANGED}
 _WHY = {
@@ -70,13 +71,15 @@ def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any
         }
     if message.kind is Letter.PASSWORD_CHANGED:
         return facts | {"url": f"{base_url}/reset-password"}
-    if message.kind in {Letter.LEAD_RECEIVED, Letter.LEAD_ALERT}:
-        return facts | _lead_facts(message, person, session, base_url)
-    if message.kind in _OF_MEMBERS:
-        return facts | _member_facts(message, person, session, base_url)
-    if message.kind in _OF_PLAN:
-        return facts | _plan_facts(message, person, session, base_url)
-    return facts | _ticket_facts(message, person, session, base_url)
+    tell = _ticket_facts
+    for kinds, about in (
+        (_OF_LEADS, _lead_facts),
+        (_OF_MEMBERS, _member_facts),
+        (_OF_PLAN, _plan_facts),
+        ({Letter.REFUND_FAILED}, _refund_facts),
+    ):
+        tell = about if message.kind in kinds else tell
+    return facts | tell(message, person, session, base_url)
 
 
 def _invitation_facts(message: Message, session: Session, base_url: str) -> dict[str, Any]:
@@ -145,6 +148,20 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
         on = datetime.fromisoformat(data["on"])
         return facts | {"on": f"{stamp(on, person.time_zone, message.created_at)} ({person.time_zone})"}
     return facts | {"why": _WHY[data["why"]]}
+
+
+def _refund_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
+    """Return what administrators read of a refund that the gateway declined, while it waits for them."""
+    if person is None or person.staff_role is not Role.ADMINISTRATOR:
+        raise Undeliverable("The person is no administrator any more.")
+    refund = session.get(Payment, message.data["payment"])
+    if refund is None or refund.state is not PaymentState.DECLINED:
+        raise Undeliverable("The money is paid back already.")
+    return {
+        "organization": refund.organization.name,
+        "amount": dollars(refund.cents),
+        "url": f"{base_url}/admin",
+    }
 
 
 def _lead_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Letter(Labelled):
     MEMBER_REMOVED = "member_removed", "Membership ended"
     PAYMENT_RECEIPT = "payment_receipt", "Receipt"
     PAYMENT_FAILED = "payment_failed", "Payment failed"
+    REFUND_FAILED = "refund_failed", "Refund declined"
     PLAN_PENDING = "plan_pending", "Downgrade scheduled"
     PLAN_CHANGED = "plan_changed", "Plan changed"
     LEAD_RECEIVED = "lead_received", "Enquiry received"

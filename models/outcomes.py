@@ -10,8 +10,8 @@ from datetime import date, datetime
 
 from sqlalchemy import select, update
 
-from models.base import NotFound, session_of
-from models.cards import Card, add_card, make_default, remove_card
+from models.base import NotFound, Refused, session_of
+from models.cards import Card, add_card, make_default, remove_card, turn_away
 from models.catalogue import PlanName
 from models.charges import CloudCharge
 from models.events import EventKind, record
@@ -20,7 +20,16 @@ from models.money import next_month
 from models.organizations import Organization
 from models.outbox import Letter
 from models.outside import CardFacts
-from models.payments import ANSWER_WITHIN, LOOK_GAPS, Payment, PaymentKind, PaymentState
+from models.payments import (
+    ANSWER_WITHIN,
+    LEFT,
+    LOOK_AFTER,
+    LOOK_GAPS,
+    Payment,
+    PaymentKind,
+    PaymentState,
+    tell_administrators,
+)
 from models.people import Person
 from models.quotes import Quote
 from models.subscriptions import (
@@ -59,7 +68,12 @@ def take_card(payment: Payment, facts: CardFacts, *, now: datetime) -> None:
     organization = payment.organization
     replaced = session_of(payment).get(Card, payment.replaces_id) if payment.replaces_id else None
     first = replaced is not None and replaced.default_for is not None
-    payment.card = add_card(organization, payment.actor_id, facts, default=first, now=now)
+    try:
+        payment.card = add_card(organization, payment.actor_id, facts, default=first, now=now, replaced=replaced)
+    except Refused:
+        turn_away(organization, payment.actor_id, facts, now=now)
+        refuse(payment, PaymentState.DECLINED, "no_room", now=now)
+        return
     payment.state, payment.asks, payment.url = PaymentState.PENDING, "", ""
     if payment.kind is PaymentKind.CARD:
         if replaced is not None and replaced.removed_at is None:
@@ -68,7 +82,7 @@ def take_card(payment: Payment, facts: CardFacts, *, now: datetime) -> None:
 
 
 def refuse(payment: Payment, state: PaymentState, reason: str, *, now: datetime) -> None:
-    """Write down that nothing was charged: declined by the bank, ended by the customer, or not confirmed in time."""
+    """Write down that no money moved: declined by the bank, ended by the customer, or not confirmed in time."""
     if not payment.is_open:
         return
     payment.close(state, now=now, reason=reason if state is PaymentState.DECLINED else "")
@@ -90,6 +104,18 @@ def refuse(payment: Payment, state: PaymentState, reason: str, *, now: datetime)
         _renewal_failed(payment, now=now)
     elif payment.kind is PaymentKind.USAGE and payment.actor_id is None:
         _usage_failed(payment, now=now)
+    elif payment.kind is PaymentKind.REFUND:
+        tell_administrators(payment, now=now)
+
+
+def leave(payment: Payment, *, now: datetime) -> None:
+    """End a payment that has not got as far as a card, at its customer's word; any other stays as it is.
+
+    The gateway may be saving a card for it just now: it is asked later what it has kept (`forget_left`).
+    """
+    if payment.state is PaymentState.PENDING and payment.card_id is None:
+        refuse(payment, PaymentState.ABANDONED, "", now=now)
+        payment.asks, payment.next_at = LEFT, now + LOOK_AFTER
 
 
 def take_payment(payment: Payment, *, now: datetime) -> Invoice | None:
@@ -101,7 +127,7 @@ def take_payment(payment: Payment, *, now: datetime) -> Invoice | None:
     organization = payment.organization
     invoice = None
     if quote.lines:
-        invoice = _write(payment, InvoiceKind.INVOICE, quote, now=now)
+        invoice = _write(payment, InvoiceKind.INVOICE, quote, card=payment.card, now=now)
         tell_managers(
             organization, Letter.PAYMENT_RECEIPT, now=now, also=_actor_or_none(payment), invoice=invoice.number
         )
@@ -118,13 +144,32 @@ def take_payment(payment: Payment, *, now: datetime) -> Invoice | None:
 
 def take_refund(payment: Payment, *, now: datetime) -> Invoice | None:
     """Write the credit note of money that went back, once."""
-    if not payment.is_open:
-        return None
+    return _gone_back(payment, EventKind.REFUNDED, None, now=now) if payment.is_open else None
+
+
+def paid_back_by_hand(payment: Payment, actor: Person, *, now: datetime) -> Invoice:
+    """Write the credit note of a refund that the gateway declined and that an administrator made.
+
+    Raises Refused for any other payment, and when it is marked already.
+    """
+    if payment.kind is not PaymentKind.REFUND or payment.state is not PaymentState.DECLINED:
+        raise Refused("This refund is not waiting any more: it is marked as paid back.")
+    return _gone_back(payment, EventKind.REFUNDED_BY_HAND, actor, now=now)
+
+
+def _gone_back(payment: Payment, kind: EventKind, actor: Person | None, *, now: datetime) -> Invoice:
     payment.close(PaymentState.PAID, now=now)
-    quote = Quote.from_facts(payment.quote)
-    note = _write(payment, InvoiceKind.CREDIT_NOTE, quote, now=now)
-    session = session_of(payment)
-    record(session, EventKind.REFUNDED, now=now, organization_id=payment.organization_id, invoice=note.number)
+    # What was paid back by hand went to no card.
+    card = payment.card if actor is None else None
+    note = _write(payment, InvoiceKind.CREDIT_NOTE, Quote.from_facts(payment.quote), card=card, now=now)
+    record(
+        session_of(payment),
+        kind,
+        now=now,
+        actor_id=actor.id if actor else None,
+        organization_id=payment.organization_id,
+        invoice=note.number,
+    )
     tell_managers(payment.organization, Letter.PAYMENT_RECEIPT, now=now, invoice=note.number)
     return note
 
@@ -269,13 +314,13 @@ def give_up(subscription: Subscription, *, now: datetime) -> None:
     _to_basic(subscription, EventKind.PLAN_DOWNGRADED, now=now)
 
 
-def _write(payment: Payment, kind: InvoiceKind, quote: Quote, *, now: datetime) -> Invoice:
+def _write(payment: Payment, kind: InvoiceKind, quote: Quote, *, card: Card | None, now: datetime) -> Invoice:
     return write_invoice(
         payment.organization,
         kind,
         quote.lines,
         payment_id=payment.id,
-        card=payment.card.words if payment.card else "",
+        card=card.words if card else "",
         tax_basis_points=quote.tax_basis_points,
         now=now,
     )

@@ -12,15 +12,20 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, relationship
 
-from models.base import Labelled, Model, NotFound, Refused, session_of, token
-from models.cards import Card
+from models.base import Labelled, Model, NotFound, Refused, session_of, to_write, token
+from models.cards import CARDS_MOST, Card
 from models.catalogue import PlanName
 from models.organizations import Organization
+from models.outbox import Letter, queue
+from models.people import Person
+from models.permissions import Role
 
 # A call to the gateway is given up long before this, so nobody asks about one that is still being made.
 LOOK_AFTER = timedelta(minutes=1)
 # So long the bank's question may stand before the payment is ended.
 ANSWER_WITHIN = timedelta(hours=1)
+# What `Payment.asks` says of one that was ended before anybody knew whether the gateway had saved its card.
+LEFT = "left"
 LOOK_GAPS = tuple(timedelta(minutes=minutes) for minutes in (1, 1, 2, 4))
 
 
@@ -59,6 +64,8 @@ _WORDS = {
     "bank asks you.",
     "not_a_test_card": "This portal takes published test card numbers only, for example 4242 4242 4242 4242. Never "
     "type a real one. {nothing}",
+    "no_room": f"There are {CARDS_MOST} cards already, which is the most: others were added meanwhile. {{nothing}} "
+    "Remove one first.",
     "no_card": "There is no card to charge. {nothing} Add a card.",
 }
 
@@ -93,7 +100,7 @@ class Payment(Model):
     # Who pays; nobody when the worker does.
     actor_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     refund_of: Mapped[int | None] = mapped_column(ForeignKey("payments.id"))
-    # Which of its calls the bank asks about, and where the cardholder answers.
+    # Which of its calls the bank asks about (or LEFT), and where the cardholder answers.
     asks: Mapped[str] = mapped_column(String(20), default="")
     url: Mapped[str] = mapped_column(String(500), default="")
     reason: Mapped[str] = mapped_column(String(60), default="")
@@ -214,3 +221,26 @@ def due_payments(session: Session, now: datetime, most: int = 20) -> list[str]:
     """Return the ids of open payments that somebody should ask the gateway about, the longest waiting first."""
     waiting = Payment.state.in_(OPEN) & (Payment.next_at <= now)
     return list(session.scalars(select(Payment.public_id).where(waiting).order_by(Payment.next_at).limit(most)))
+
+
+def declined_refunds(session: Session) -> list[Payment]:
+    """Return the refunds that the gateway declined and nobody has paid back by hand, the oldest first (100 at most)."""
+    waiting = (Payment.state == PaymentState.DECLINED) & (Payment.kind == PaymentKind.REFUND)
+    return list(session.scalars(select(Payment).where(waiting).order_by(Payment.created_at, Payment.id).limit(100)))
+
+
+def declined_refund(session: Session, number: int) -> Payment:
+    """Return the refund with that key that waits to be paid back by hand; raises NotFound for any other payment."""
+    mine = (Payment.id == number) & (Payment.kind == PaymentKind.REFUND)
+    found = session.scalars(to_write(select(Payment).where(mine), session, Payment)).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def tell_administrators(refund: Payment, *, now: datetime) -> None:
+    """Write to each administrator that the gateway has declined a refund, which somebody must pay back by hand."""
+    session = session_of(refund)
+    whom = (Person.staff_role == Role.ADMINISTRATOR) & Person.active
+    for administrator in session.scalars(select(Person).where(whom).order_by(Person.id)):
+        queue(session, Letter.REFUND_FAILED, to=administrator, now=now, payment=refund.id)

@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/screenshots/ anew: `make screenshots`. Each is a window's content, not the whole page."""
+"""Makes the pictures of docs/screenshots/ anew: `make screenshots`. Each is a window's content, or a short page."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 FOLDER = HERE.parent / "docs" / "screenshots"
 DESKTOP, TALL, PHONE = (1280, 860), (1280, 1360), (390, 844)
 MOST = 200_000
+# Pages that are hardly longer than a window, whose end belongs into the picture.
+WHOLE = {"support", "members", "downgrade", "sales-lead", "help-center"}
 REQUEST = "Checkout cannot reach the database since the certificate changed"
 TICKET = "ETA calculation takes 40 s instead of 3 s since this morning’s deployment"
 CUSTOMER, AGENT = "owner@lumen.example", "agent@support.example"
@@ -30,7 +32,7 @@ PICTURES = [
     ("support-phone", CUSTOMER, "/console/lumen-retail/support", PHONE, "light"),
     ("sales-lead", "sales@support.example", "/sales/LEAD-34", DESKTOP, "light"),
     ("audit-log", "admin@support.example", "/admin/audit?organization=lumen-retail", DESKTOP, "light"),
-    ("business-hours", "admin@support.example", "/admin/calendars/1", DESKTOP, "light"),
+    ("business-hours", "admin@support.example", "/admin/calendars/1", (1280, 1070), "light"),
     ("help-center", CUSTOMER, "/help", DESKTOP, "light"),
     ("technical-form", CUSTOMER, "/help/technical/new", TALL, "light"),
     ("request", CUSTOMER, "/requests?status=all&q=certificate", DESKTOP, "light"),
@@ -76,7 +78,7 @@ def take(browser: Browser, portal: Portal, name: str, who: str, path: str, size:
     page.evaluate("document.fonts.ready")
     page.wait_for_load_state("networkidle")
     file = FOLDER / f"{name}.png"
-    page.screenshot(path=file, animations="disabled", caret="hide")
+    page.screenshot(path=file, animations="disabled", caret="hide", full_page=name in WHOLE)
     context.close()
     watch.check()
     if file.stat().st_size >= MOST:

@@ -52,6 +52,17 @@ def test_what_is_too_long_is_said_in_words_of_ours(kind: type[Form], app: Flask)
         assert not [error for error in errors if error.startswith("Field ")], name
 
 
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_a_forged_hidden_part_is_refused_in_words_of_ours(kind: type[Form], app: Flask) -> None:
+    with app.test_request_context(method="POST"):
+        hidden = [field.name for field in kind() if isinstance(field, HiddenField) and field.validators]
+    with app.test_request_context(method="POST", data=dict.fromkeys(hidden, "x" * 70_000)):
+        form = kind()
+        form.validate()
+    for name in hidden:
+        assert [error.startswith("A hidden part of this form") for error in form.errors[name]] == [True], name
+
+
 @pytest.mark.parametrize("day", ["0000-00-00", "0001-01-01", "1999-12-31", "2201-01-01", "9999-12-31", "10000-01-01"])
 @pytest.mark.parametrize("kind", [WonForm, StepForm, HolidayForm, AuditForm], ids=lambda kind: kind.__name__)
 def test_a_day_is_one_that_somebody_may_mean(kind: type[Form], day: str, app: Flask) -> None:

@@ -126,3 +126,21 @@ def test_the_directory_import_brings_the_database_up_to_date_itself(app: Flask, 
     result = app.test_cli_runner().invoke(args=["directory", "import", str(path)])
     assert (result.exit_code, result.output) == (0, "Everything is as the document says.\n")
     assert tables(app) == set(Model.metadata.tables) | {"alembic_version"}
+
+
+def test_a_dry_run_of_the_import_neither_makes_nor_migrates_a_database(app: Flask, tmp_path: Path) -> None:
+    path = tmp_path / "directory.json"
+    path.write_text('{"format": 1, "organizations": []}')
+    command = ["directory", "import", "--dry-run", str(path)]
+    missing = app.test_cli_runner().invoke(args=command)
+    assert (missing.exit_code, "make setup" in missing.output) == (1, True)
+    assert not list((tmp_path / "data").glob("*.sqlite*"))
+    migrate_database()
+    downgrade(directory=FOLDER, revision="-1")
+    before = tables(app)
+    older = app.test_cli_runner().invoke(args=command)
+    assert (older.exit_code, older.output) == (1, missing.output)
+    assert tables(app) == before
+    migrate_database()
+    ready = app.test_cli_runner().invoke(args=command)
+    assert (ready.exit_code, ready.output.endswith("This was a dry run: nothing was written.\n")) == (0, True)

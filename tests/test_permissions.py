@@ -43,9 +43,12 @@ def expected(call: Call, email: str) -> str:
         return "any"
     if role is None:
         return "sign-in"
+    ours = email.endswith("@lumen.example")
+    if "org" in call.arguments and not ours:
+        return "hidden"
     if call.permission not in GRANTS[role]:
         return "refused"
-    ours = email.endswith("@lumen.example") or (role is Role.AGENT and call.endpoint.startswith("desk."))
+    ours = ours or (role is Role.AGENT and call.endpoint.startswith("desk."))
     ours = ours or (role is Role.SALES and call.endpoint.startswith("sales."))
     if role is Role.AGENT and call.endpoint in {"attachments.show", "tickets.show"}:
         ours = True

@@ -286,12 +286,14 @@ def test_the_parts_of_a_page_are_whole_html() -> None:
         "{{ ui.status(s) }}{{ ui.status(s, desk=true) }}{{ ui.severity('S1') }}{{ ui.clock(c) }}"
         "{{ ui.meter(40, 'soon') }}{{ ui.counting([part]) }}{{ ui.when('2026-11-25T13:18Z', 'Wed', 'full') }}"
         "{{ ui.person(p) }}{{ ui.org_name(p.name) }}{{ ui.flash('bad', p.name) }}"
-        "{{ ui.empty('inbox', 'None', 'Text', '/help', 'Create') }}{{ ui.crumbs([('A', '/a')]) }}",
+        "{{ ui.empty('inbox', 'None', 'Text', '/help', 'Create') }}{{ ui.crumbs([('A', '/a'), ('B', '/a/b')]) }}",
         s=waiting,
         c=face,
         part=part,
         p=person(),
     )
+    assert '<a href="/a">A</a>' in html
+    assert '<span aria-current="page">B</span>' in html, "a page does not link to itself"
     assert 'data-s="you"' in html
     assert 'data-s="cust"' in html
     assert '<time datetime="2026-11-25T13:18Z">Due in 14 min</time>' in html

@@ -125,7 +125,7 @@ class Watch:
     def _said(self, kind: str, text: str) -> None:
         # A refusal is an answer with a page of its own, which browsers note as a failure to load.
         refused = "Failed to load resource" in text and any(
-            f"status of {code}" in text for code in (403, 404, 409, 422)
+            f"status of {code}" in text for code in (403, 404, 409, 410, 422)
         )
         if kind == "error" and not refused:
             self.trouble.append(f"console: {text}")

@@ -220,6 +220,29 @@ def test_a_letter_in_the_demo_mailbox(visit: Visit, portal: Portal, northwind: s
     assert not found, "\n".join(found)
 
 
+def test_what_could_not_be_charged_or_given_back(visit: Visit, portal: Portal) -> None:
+    lumen = "organization_id = (SELECT id FROM organizations WHERE slug = 'lumen-retail')"
+    owe = "UPDATE subscriptions SET standing = 'past-due', last_day_at = period_end WHERE "
+    portal.change(owe + lumen)
+    portal.change("UPDATE payments SET state = 'declined' WHERE kind = 'refund'")
+    try:
+        page, found = visit("owner@lumen.example"), []
+        for path in ("support", "cards", "upgrade/enterprise"):
+            page.goto(f"/console/lumen-retail/{path}")
+            page.get_by_text("not paid" if "upgrade" in path else "could not be charged").first.wait_for()
+            found += problems(page, f"{path}, unpaid")
+        page = visit("member@lumen.example", "/console/lumen-retail/cards")
+        page.get_by_text("Ask ").wait_for()
+        found += problems(page, "for Owners and Billing Admins alone")
+        page = visit("admin@support.example", "/admin")
+        page.get_by_role("heading", name="Needs attention").wait_for()
+        found += problems(page, "a declined refund")
+    finally:
+        portal.change(f"UPDATE subscriptions SET standing = 'active', last_day_at = NULL WHERE {lumen}")
+        portal.change("UPDATE payments SET state = 'paid' WHERE kind = 'refund'")
+    assert not found, "\n".join(found)
+
+
 def test_every_page_is_among_them(app: Flask) -> None:
     adapter, seen = app.url_map.bind(""), set()
     for path in (path.format("TECH-1").partition("?")[0] for paths in PAGES.values() for path in paths):

@@ -253,6 +253,20 @@ def test_the_log_is_found_by_each_of_its_filters(town: Town, sign_in: SignIn) ->
         assert not_there not in table, query
     assert "Nobody has the address x@y.example" in admin.get("/admin/audit?person=x@y.example").main
     assert "Write the day" in admin.get("/admin/audit?from=tomorrow").main
+    assert "Choose one from the list." in admin.get("/admin/audit?kind=zebra").main
+
+
+def test_a_filter_that_cannot_be_read_exports_nothing(town: Town, sign_in: SignIn) -> None:
+    admin = sign_in(ADMIN)
+    for name, value, words in (
+        ("from", "tomorrow", "Write the day"),
+        ("kind", "zebra", "Choose one from the list."),
+        ("person", "x" * 255, "Shorten the address"),
+    ):
+        page = admin.post("/admin/audit/export", {name: value})
+        assert (page.status, page.h1) == (422, "Audit log")
+        assert words in page.errors[0]
+    assert EventKind.AUDIT_EXPORTED not in kinds(town)
 
 
 def test_the_log_leads_from_page_to_page_without_a_gap(town: Town, sign_in: SignIn) -> None:

@@ -124,3 +124,15 @@ def test_of_two_who_edit_the_slower_sees_both(town: Town, sign_in: SignIn) -> No
     assert "“Quicker”" in page.main
     page = admin.submit(f"/admin/announcements/{one.id}")
     assert "Slower" in page.main
+
+
+def test_what_needs_attention_is_not_pushed_out_by_what_is_newer(town: Town, sign_in: SignIn) -> None:
+    admin = sign_in(ADMIN)
+    say(admin, title="Clusters are down", tone="warn", starts_at=written(-9))
+    for hours in (-4, -3, -2):
+        say(admin, title=f"Of {-hours} hours ago", starts_at=written(hours))
+    page = sign_in("owner@lumen.example").get("/help")
+    shown = [page.words(note) for note in page.all("h2") if page.words(note).startswith("Announcement")]
+    titles = ("Clusters are down", "Of 2 hours ago", "Of 3 hours ago")
+    assert shown == [f"Announcement: {title}" for title in titles]
+    assert town.count(Announcement) == 4

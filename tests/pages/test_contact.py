@@ -65,6 +65,9 @@ def test_what_is_wrong_is_said_beside_the_field_and_nothing_typed_is_lost(town: 
         "Say what you need, for example which clusters, from when, and how fast we shall answer.",
     ]
     assert fields(page)["email"] == "nobody"
+    for email in ("a@b", "a b@example.com", "@example.com", "x" * 64 + "@" + "y" * 186 + ".com"):
+        page = browser.submit(WHERE, name="Maya", company="Lumen", email=email, status=422)
+        assert "Enter your work email, for example maya@example.com." in page.errors, email
     page = browser.submit(WHERE, need="漢" * 5001, status=422)
     assert "Shorten the text to 5,000 characters." in page.errors
     assert fields(page)["need"] == "漢" * 5001

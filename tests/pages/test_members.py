@@ -127,7 +127,7 @@ def test_a_newcomer_chooses_a_password_and_is_in(app: Flask, town: Town, client:
     assert client.get(f"/console/{LUMEN}/cards")
     again = Browser(app)
     again.get(f"/invitations/{secret}", follow=False, status=303)
-    assert "no longer works" in again.get("/invitations", status=422).main
+    assert "no longer works" in again.get("/invitations", status=410).main
 
 
 def test_who_has_an_account_signs_in_first_and_accepts(town: Town, client: Browser) -> None:
@@ -162,8 +162,8 @@ def test_a_link_that_is_too_old_says_whom_to_ask(town: Town, client: Browser) ->
     secret = invite(town)
     client.get(f"/invitations/{secret}", follow=False, status=303)
     with travel(now() + timedelta(hours=25), tick=False):
-        assert "Ask Owner Of Lumen to send" in client.get("/invitations", status=422).main
-        assert client.post("/invitations/join", {"name": "x", "password": PASSWORD}).status == 422
+        assert "Ask Owner Of Lumen to send" in client.get("/invitations", status=410).main
+        assert client.post("/invitations/join", {"name": "x", "password": PASSWORD}).status == 410
 
 
 def test_a_role_is_changed_and_a_second_owner_who_is_quicker_is_seen(town: Town, owner: Browser) -> None:
@@ -183,12 +183,13 @@ def test_removing_ends_access_at_once_and_leaving_does_as_well(town: Town, owner
     path = f"{ALL}/{id_of(town, MEMBER)}/remove"
     assert "their name" in owner.get(path).main
     assert "no longer a member" in owner.submit(path).at("flash")
-    assert member.get(f"/console/{LUMEN}/support", status=403), "without any organization there is no Support page"
+    assert member.get(f"/console/{LUMEN}/support", status=404), "as for anybody who does not belong to it"
     assert owner.get(path, status=404)
     billing = sign_in("billing@lumen.example")
     billing.get(f"/console/{LUMEN}/leave")
     assert "You have left Lumen Retail" in billing.submit(f"/console/{LUMEN}/leave").at("flash")
-    assert billing.get(ALL, status=403)
+    assert billing.get(ALL, status=404)
+    assert billing.post(f"/console/{LUMEN}/keep-plan").status == 404
     owner.get(f"/console/{LUMEN}/leave")
     page = owner.submit(f"/console/{LUMEN}/leave", status=422)
     assert "only Owner" in page.errors[0]

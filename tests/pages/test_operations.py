@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Event as Gate
 
+import pytest
 from conftest import SignIn
-from factories import AURORA, LUMEN, Town, now
+from factories import AURORA, LUMEN, NORTHWIND, Town, now
 from page import Browser
 from sqlalchemy import select
 
 import worker
+from extensions import outside
+from models import selling
 from models.announcements import Announcement, Tone
+from models.events import Event, EventKind
+from models.invoices import Invoice, InvoiceKind
+from models.money import dollars
 from models.outbox import Letter, Message, MessageState
+from models.outside import Undeliverable
+from models.payments import Payment, PaymentKind, PaymentState
 from models.tickets import TicketState
 
 
@@ -121,3 +130,48 @@ def test_announcements_hold_for_their_time(town: Town, sign_in: SignIn) -> None:
         assert "Present <b>" in page.main
         assert "Past" not in page.main
         assert "Future" not in page.main
+
+
+def test_a_refund_that_is_declined_waits_for_an_administrator(town: Town, sign_in: SignIn) -> None:
+    gateway = outside().sandbox
+    assert gateway is not None
+    admin = sign_in("admin@support.example")
+    assert "Needs attention" not in admin.get("/admin").main
+    # What was charged went back by another way, so that the gateway declines to give it back once more.
+    (paid,) = town.scalars(select(Payment).where(Payment.cents > 0))
+    gateway.refund(f"{paid.public_id}:charge", paid.cents, key="elsewhere")
+    key = town.enquire("owner@northwind.example", NORTHWIND)
+    today = now().date()
+    town.sell(key, selling.win, selling.Contract(today, today + timedelta(days=365), "As agreed", "Emeka Obi"))
+    with admin.app.app_context():
+        worker.collect(Gate())
+    (refund,) = town.scalars(select(Payment).where(Payment.kind == PaymentKind.REFUND))
+    assert refund.state is PaymentState.DECLINED
+    (letter,) = town.scalars(select(Message).where(Message.kind == Letter.REFUND_FAILED))
+    assert letter.recipient == "admin@support.example"
+    with town.open() as session:
+        written = worker.write_letter(session.merge(letter), session)
+    amount = dollars(refund.cents)
+    assert written["Subject"] == f"A refund of {amount} to Northwind Bank was declined"
+    page, done = admin.get("/admin"), f"/admin/refunds/{refund.id}/paid-back"
+    assert f"declined to give {amount} back to Northwind Bank on Mastercard ending 4444" in page.main
+    assert f"/admin/organizations/{NORTHWIND}" in page.links()
+    assert town.count(Invoice, Invoice.kind == InvoiceKind.CREDIT_NOTE) == 0
+    page = admin.submit(done)
+    assert "CN-1 is written" in page.at("flash")
+    assert "Needs attention" not in page.main
+    assert "marked as paid back" in admin.get(admin.post(done).headers["Location"]).at("flash")
+    for wrong in (f"/admin/refunds/{paid.id}/paid-back", "/admin/refunds/999/paid-back"):
+        assert admin.post(wrong).status == 404
+    (note,) = town.scalars(select(Invoice).where(Invoice.kind == InvoiceKind.CREDIT_NOTE))
+    assert (note.total, note.card) == (-refund.cents, "")
+    (event,) = town.scalars(select(Event).where(Event.kind == EventKind.REFUNDED_BY_HAND))
+    assert (event.actor_id, event.data["invoice"]) == (town.person("admin@support.example").id, "CN-1")
+    owner = sign_in("owner@northwind.example")
+    assert "None: paid back by hand" in owner.get(f"/console/{NORTHWIND}/invoices/CN-1").main
+    (receipt,) = town.scalars(select(Message).where(Message.kind == Letter.PAYMENT_RECEIPT))
+    with town.open() as session:
+        text = worker.write_letter(session.merge(receipt), session).get_body(("plain",)).get_content()
+        assert f"{amount} are paid back by hand" in " ".join(text.split())
+        with pytest.raises(Undeliverable, match="paid back already"):
+            worker.write_letter(session.merge(letter), session)

@@ -75,6 +75,7 @@ def test_the_support_page_has_four_panes_with_the_exact_words(town: Town, sign_i
         ("owner@harbor.example", HARBOR, ["Managed by contract"] * 3 + ["Current plan"]),
     ):
         page = sign_in(email).get(f"/console/{slug}/support")
+        assert "holidays not counted" in page.main, "“without holidays” would say that the calendar has none"
         panes = [e for e in page.all("li") if "plan" in e.get("class", "").split()]
         assert [page.words(next(pane.iter("h3"))) for pane in panes] == ["Basic", "Standard", "Enterprise", "Premium"]
         for pane, button in zip(panes, buttons, strict=True):
@@ -244,6 +245,9 @@ def test_a_renewal_that_fails_says_so_until_it_is_paid(app: Flask, town: Town, s
         page = owner.get(f"{BASE}/support")
         assert "The renewal of Standard could not be charged." in page.main
         assert "Open requests are answered under the terms they have." in page.main
+        assert "The renewal of Standard is not paid. Pay it first, then upgrade." in page.main
+        assert not page.all("a", href=f"{BASE}/upgrade/enterprise"), "what is refused is no button, but its reason"
+        assert not page.all("a", href=f"{BASE}/downgrade/basic")
         assert "could not be charged" in member.get(f"{BASE}/support").main
         page = owner.get(f"{BASE}/cards")
         assert "Standard plan: $29.00" in page.main
@@ -260,6 +264,7 @@ def test_a_renewal_that_fails_says_so_until_it_is_paid(app: Flask, town: Town, s
         page = owner.submit(f"{BASE}/pay")
         assert "The renewal is paid." in page.at("flash")
         assert "could not be charged" not in page.main
+        assert page.all("a", href=f"{BASE}/upgrade/enterprise")
         answer = owner.post(f"{BASE}/pay", {})
         assert "Nothing is owed" in owner.get(answer.headers["Location"]).at("flash")
     assert house(town).plan == "standard"
@@ -321,3 +326,18 @@ def test_the_history_tells_what_happened_by_whom(town: Town, owner: Browser, sig
     assert "Downgrade from Standard to Basic scheduled for" in page.main
     assert "Standard kept: the downgrade to Basic was taken back" in page.main
     assert "Owner Of Lumen" in page.main
+
+
+def test_where_the_default_card_has_expired_the_others_are_offered(town: Town, owner: Browser) -> None:
+    with town.open() as session:
+        first = session.merge(cards(town)[0])
+        first.month, first.year = 1, 2020
+    page = owner.get(f"{BASE}/upgrade/enterprise")
+    assert "Visa ending 4242, the default card, expired with 01/20." in page.main
+    assert "Pay $" not in page.main
+    add(owner)
+    page = owner.get(f"{BASE}/upgrade/enterprise")
+    assert "the default card, expired with" in page.main
+    owner.submit(f"{BASE}/upgrade/enterprise", button="with Mastercard ending 4444")
+    assert house(town).plan == "enterprise"
+    assert [card.last4 for card in cards(town) if card.default_for] == ["4444"], "what pays for a plan renews it"

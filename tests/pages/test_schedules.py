@@ -103,8 +103,11 @@ def test_a_calendar_is_created_used_and_deleted_by_its_pages(town: Town, sign_in
     assert admin.post(f"/admin/calendars/1/holidays/{number}/remove").status == 404
     admin.get(address)
     admin.submit(f"{address}/holidays/{number}/remove")
-    admin.get("/admin/calendars/1/delete")
-    assert admin.post("/admin/calendars/1/delete").status == 422
+    page = admin.get("/admin/calendars/1/delete")
+    assert f"/admin/organizations/{LUMEN}" in page.links(), "who uses it, and where to choose another"
+    assert not [form for form in page.forms if form.action == page.path]
+    page = admin.post("/admin/calendars/1/delete")
+    assert (page.status, f"/admin/organizations/{LUMEN}" in page.links()) == (422, True)
     admin.get(f"{address}/delete")
     assert "Tokyo" not in admin.submit(f"{address}/delete").words(admin.page.all("table")[0])
     kinds = [e.kind for e in town.scalars(select(Event).order_by(Event.id)) if e.kind.value.startswith("calendar")]
