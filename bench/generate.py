@@ -187,7 +187,33 @@ def _clusters(organizations: int):
             }
 
 
-COLUMNS = ["id", "key", "door", "state", "severity", "summary", "organization_id", "cluster_name", "environment", "components", "version_affected", "confidential", "opener_id", "assignee_id", "plan", "catalogue_version", "thread", "created_at", "updated_at", "resolved_at", "due_at", "due_order", "active", "severity_asked", "revision"]
+COLUMNS = [
+    "id",
+    "key",
+    "door",
+    "state",
+    "severity",
+    "summary",
+    "organization_id",
+    "cluster_name",
+    "environment",
+    "components",
+    "version_affected",
+    "confidential",
+    "opener_id",
+    "assignee_id",
+    "plan",
+    "catalogue_version",
+    "thread",
+    "created_at",
+    "updated_at",
+    "resolved_at",
+    "due_at",
+    "due_order",
+    "active",
+    "severity_asked",
+    "revision",
+]
 
 
 def _tickets(
@@ -205,7 +231,7 @@ def _tickets(
         # Ten months of history, each minute of it as busy as the others.
         at = START + timedelta(seconds=n * 26_000_000 // tickets)
         state = states[(n * 7) % 50]
-        answered = state not in {"open"}
+        answered = state != "open"
         due = None if answered else at + timedelta(hours=8 + n % 400)
         summary = f"{' '.join(chance.sample(WORDS, 6))} {n}"
         rows.append(
