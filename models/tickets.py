@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint, false, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    Text,
+    UniqueConstraint,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
@@ -175,16 +189,41 @@ def seen_by(person: Person) -> ColumnElement[bool]:
     One's own, those one takes part in, and those that the organization's visibility shows. Membership comes first:
     who leaves an organization loses its tickets at once. Confidential ones are for their participants alone.
     """
-    # Each side of the "or" begins with the organization, so that an index finds both: nobody's list reads all tickets.
-    alone = Ticket.organization_id.is_(None) & (Ticket.opener_id == person.id)
-    organizations = [m.organization_id for m in person.memberships]
+    return _seen(*_sight(person))
+
+
+def _sight(person: Person) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Return what decides what the person sees: who, in which organizations, and which of them show them everything."""
+    organizations = tuple(m.organization_id for m in person.memberships)
+    open_to_all = (m.organization_id for m in person.memberships if _sees_all(m.role, m.organization.visibility))
+    return person.id, organizations, tuple(open_to_all)
+
+
+# To put the conditions together costs several times what the database needs to answer them, and the same facts always
+# make the same ones.
+@lru_cache(maxsize=1024)
+def _seen(
+    person_id: int,
+    organizations: tuple[int, ...],
+    open_to_all: tuple[int, ...],
+    state: TicketState | None = None,
+) -> ColumnElement[bool]:
+    # Each side of the "or" begins with the organization, and has the state if one is asked for, so that an index finds
+    # both: nobody's list reads all tickets.
+    narrowed = () if state is None else (Ticket.state == state,)
+    alone = and_(Ticket.organization_id.is_(None), Ticket.opener_id == person_id, *narrowed)
     if not organizations:
         return alone
-    shown: ColumnElement[bool] = Ticket.id.in_(select(Participant.ticket_id).where(Participant.person_id == person.id))
-    open_to_all = [m.organization_id for m in person.memberships if _sees_all(m.role, m.organization.visibility)]
+    shown: ColumnElement[bool] = Ticket.id.in_(select(Participant.ticket_id).where(Participant.person_id == person_id))
     if open_to_all:
-        shown = or_(shown, Ticket.organization_id.in_(open_to_all) & Ticket.confidential.is_(False))
-    return or_(Ticket.organization_id.in_(organizations) & shown, alone)
+        shown = or_(shown, _among(open_to_all) & Ticket.confidential.is_(False))
+    return or_(and_(_among(organizations), *narrowed, shown), alone)
+
+
+def _among(organizations: tuple[int, ...]) -> ColumnElement[bool]:
+    """Return the condition that a ticket is of one of them; for one alone it is a plain one, which costs less."""
+    first, *more = organizations
+    return Ticket.organization_id.in_(organizations) if more else Ticket.organization_id == first
 
 
 def _sees_all(role: Role, visibility: Visibility) -> bool:
@@ -236,5 +275,10 @@ def participants_of(ticket: Ticket) -> list[Person]:
 
 def waiting_for(person: Person) -> int:
     """Return how many requests wait for an answer of the person's side (counted to 99)."""
-    waiting = select(Ticket.id).where(seen_by(person), Ticket.state == TicketState.WAITING).limit(99)
-    return len(session_of(person).scalars(waiting).all())
+    return session_of(person).scalar(_waiting(*_sight(person))) or 0
+
+
+@lru_cache(maxsize=1024)
+def _waiting(*sight: Any) -> Select[int]:  # noqa: ANN401 (what `_sight` returns)
+    some = select(Ticket.id).where(_seen(*sight, state=TicketState.WAITING)).limit(99)
+    return select(func.count()).select_from(some.subquery())
