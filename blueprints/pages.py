@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 (a filter has the plain name)
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, flash, g, make_response, redirect, render_template, request
+from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import may, may_there, visitor
@@ -18,9 +20,10 @@ from extensions import Settings, clock, outside
 from models import wording
 from models.catalogue import DoorName, PlanName, catalogue_at
 from models.explanations import Explanation
+from models.lines import Line
 from models.money import dollars, percent
 from models.organizations import Organization, chosen_organization, memberships_of, organization_of
-from models.people import Person
+from models.people import Badge, Person
 from models.permissions import Permission
 from models.tickets import Ticket, waiting_for
 
@@ -199,6 +202,11 @@ def asset(name: str) -> str:
     return str(current_app.extensions["assets"].address(name))
 
 
+def icon(name: str) -> Markup:
+    """Return an icon of the sprite. As a filter of a literal name it is worked out when the template is compiled."""
+    return Markup('<svg class="i" aria-hidden="true"><use href="{}#{}"/></svg>').format(asset("icons.svg"), name)
+
+
 def zone_here() -> ZoneInfo:
     """Return the zone that the reader's times are in."""
     if "zone" not in g:
@@ -218,7 +226,7 @@ def day_of(at: datetime) -> str:
     return wording.day(at.astimezone(zone_here()).date(), clock.now().astimezone(zone_here()).date())
 
 
-def why_none(ticket: Ticket) -> str:
+def why_none(ticket: Ticket | Line) -> str:
     """Return why a ticket has no first-reply target, for whoever reads that it has none."""
     if ticket.door is DoorName.BILLING:
         return "Account and billing requests carry no target"
@@ -288,6 +296,23 @@ def init(app: Flask) -> None:
     def date(on: Date) -> str:
         return wording.day(on, clock.now().astimezone(zone_here()).date())
 
-    app.jinja_env.globals.update(asset=asset, counting=counting)
+    app.jinja_env.globals.update(counting=counting)
+    app.jinja_env.filters.update(asset=asset, icon=icon, person=_person(app))
+    app.jinja_env.filters.update({name: _made_once(app, name) for name in ("status", "severity")})
     app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)
     app.jinja_env.filters.update(date=date, day=day_of, dollars=dollars, percent=percent)
+
+
+def _made_once(app: Flask, macro: str) -> Callable[..., Markup]:
+    """Return a macro of ui.html as a filter that makes the markup of the same values once: rows repeat them."""
+
+    @lru_cache(maxsize=1024)
+    def made(*values: object) -> Markup:
+        return Markup(getattr(app.jinja_env.get_template("macros/ui.html").module, macro)(*values))
+
+    return made
+
+
+def _person(app: Flask) -> Callable[[Person | Badge], Markup]:
+    made = _made_once(app, "person")
+    return lambda person: made(person if isinstance(person, Badge) else person.badge)

@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, Select, UnaryExpression, and_, case, func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from models.base import Labelled
 from models.catalogue import DoorName, Severity
+from models.lines import Line, lines_of
 from models.paging import COUNTED_TO, Paging
 from models.people import Person
 from models.prose import searchable
@@ -100,7 +101,7 @@ class Wish:
 class Listing:
     """One page of tickets, with the counts of all tabs."""
 
-    rows: Sequence[Ticket]
+    rows: Sequence[Line]
     counts: dict[Status, int]
     paging: Paging
 
@@ -124,22 +125,17 @@ def requests_of(actor: Person, scope: Tickets, wish: Wish) -> Listing:
     return Listing(rows, counts, Paging(page, size, len(rows), total, lambda n: wish.href(page=n)))
 
 
-def latest_of(scope: Tickets, most: int = 3) -> Sequence[Ticket]:
+def latest_of(scope: Tickets, most: int = 3) -> Sequence[Line]:
     """Return the person's latest requests."""
     return _rows(scope.session, select(Ticket.id).where(scope.condition).order_by(*_order(Sort.UPDATED)).limit(most))
 
 
-def _rows(session: Session, wanted: Select[int]) -> list[Ticket]:
+def _rows(session: Session, wanted: Select[int]) -> list[Line]:
     """Return the tickets in the order of their ids, with all that a row shows.
 
     First the ids, which indexes give, then the rows: sorting rows that are joined already costs several times as much.
     """
-    ids = session.scalars(wanted).all()
-    if not ids:
-        return []
-    query = select(Ticket).where(Ticket.id.in_(ids)).options(selectinload(Ticket.targets))
-    found = {ticket.id: ticket for ticket in session.scalars(query).unique()}
-    return [found[number] for number in ids]
+    return lines_of(session, session.scalars(wanted).all())
 
 
 def _narrowed(actor: Person, wish: Wish) -> list[ColumnElement[bool]]:
@@ -236,7 +232,7 @@ class DeskWish:
         return f"/desk?{query}" if query else "/desk"
 
 
-def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) -> tuple[Sequence[Ticket], Paging]:
+def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) -> tuple[Sequence[Line], Paging]:
     """Return the page of the queue, soonest due first, those without a running promise last."""
     found = and_(scope.condition, _in_queue(wish.queue, actor), *_desk_narrowed(wish, now))
     session, size = scope.session, actor.page_size
