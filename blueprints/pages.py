@@ -308,7 +308,8 @@ def _made_once(app: Flask, macro: str) -> Callable[..., Markup]:
 
     @lru_cache(maxsize=1024)
     def made(*values: object) -> Markup:
-        return Markup(getattr(app.jinja_env.get_template("macros/ui.html").module, macro)(*values))
+        markup: Markup = getattr(app.jinja_env.get_template("macros/ui.html").module, macro)(*values)
+        return markup
 
     return made
 

@@ -26,7 +26,7 @@ NAMES = {
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
-Query = TypeVar("Query", bound=Select[Any])
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
 class Instant(TypeDecorator[datetime]):

@@ -36,11 +36,17 @@ class ListEntry(Model):
 
 def choices(session: Session) -> dict[ListName, list[str]]:
     """Return what each list offers now, in its order (one query for all the lists)."""
-    offered = select(ListEntry.list, ListEntry.label).where(ListEntry.retired_at.is_(None))
     found: dict[ListName, list[str]] = {name: [] for name in ListName}
-    for name, label in session.execute(offered.order_by(ListEntry.position, ListEntry.id)):
+    for name, label in session.execute(_OFFERED):
         found[name].append(label)
     return found
+
+
+_OFFERED = (
+    select(ListEntry.list, ListEntry.label)
+    .where(ListEntry.retired_at.is_(None))
+    .order_by(ListEntry.position, ListEntry.id)
+)
 
 
 # What a new installation offers; the administrator changes it.

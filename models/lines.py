@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from models.catalogue import DoorName, PlanName, Severity
@@ -21,6 +21,10 @@ from models.tickets import Ticket, TicketState
 class Line:
     """All that a list tells of one ticket: the promise of its present cycle, and the organization's name or ""."""
 
+    organization: str
+    opener: Badge
+    assignee: Badge | None
+    target: Standing | None
     id: int
     key: str
     door: DoorName
@@ -32,10 +36,6 @@ class Line:
     confidential: bool
     plan: PlanName
     updated_at: datetime
-    organization: str
-    opener: Badge
-    assignee: Badge | None
-    target: Standing | None
 
 
 def lines_of(session: Session, ids: Sequence[int]) -> list[Line]:
@@ -44,14 +44,14 @@ def lines_of(session: Session, ids: Sequence[int]) -> list[Line]:
     return [found[number] for number in ids if number in found]
 
 
-def _line(row: Row[Any]) -> Line:
+def _line(row: Any) -> Line:  # noqa: ANN401 (a type of a row of so many columns says nothing)
     organization, opener, opener_email, assignee, assignee_email, *promise = row[_OWN:]
     return Line(
-        *row[:_OWN],
         organization or "",
         badge_of(opener, opener_email),
         badge_of(assignee, assignee_email) if assignee_email else None,
         Standing(*promise) if promise[0] is not None else None,
+        *row[:_OWN],
     )
 
 
