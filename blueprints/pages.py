@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 (a filter has the plain name)
 from datetime import datetime
@@ -207,6 +207,18 @@ def icon(name: str) -> Markup:
     return Markup('<svg class="i" aria-hidden="true"><use href="{}#{}"/></svg>').format(asset("icons.svg"), name)
 
 
+def attributes(pairs: Mapping[str, object]) -> Markup:
+    """Return keywords as attributes: hx_target becomes hx-target; None and False are left out, True stands alone."""
+    written = [
+        Markup(" {}").format(name.replace("_", "-"))
+        if value is True
+        else Markup(' {}="{}"').format(name.replace("_", "-"), value)
+        for name, value in pairs.items()
+        if value is not None and value is not False
+    ]
+    return Markup("").join(written)
+
+
 def zone_here() -> ZoneInfo:
     """Return the zone that the reader's times are in."""
     if "zone" not in g:
@@ -297,7 +309,7 @@ def init(app: Flask) -> None:
         return wording.day(on, clock.now().astimezone(zone_here()).date())
 
     app.jinja_env.globals.update(counting=counting)
-    app.jinja_env.filters.update(asset=asset, icon=icon, person=_person(app))
+    app.jinja_env.filters.update(asset=asset, attributes=attributes, icon=icon, person=_person(app))
     app.jinja_env.filters.update({name: _made_once(app, name) for name in ("status", "severity")})
     app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)
     app.jinja_env.filters.update(date=date, day=day_of, dollars=dollars, percent=percent)

@@ -13,6 +13,8 @@ from werkzeug.datastructures import MultiDict
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired
 
+from blueprints.pages import attributes
+
 TEMPLATES = Path(__file__).parent.parent / "templates"
 PAGES = sorted(TEMPLATES.rglob("*.html"))
 # What survives the move to the next version of htmx, plus the two words that tell it to leave user-made HTML alone.
@@ -122,6 +124,7 @@ def render(source: str, flashes: list[tuple[str, str]] | None = None, **context:
         undefined=StrictUndefined,
     )
     environment.filters.update(
+        attributes=attributes,
         asset=lambda name: f"/static/{name}?v=1",
         icon=lambda name: Markup('<svg class="i" aria-hidden="true"><use href="/static/icons.svg#{}"/></svg>').format(
             name
