@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
+    exists,
     false,
     func,
     or_,
@@ -220,9 +221,14 @@ def _seen(
     alone = and_(Ticket.organization_id.is_(None), Ticket.opener_id == person_id, *narrowed)
     if not organizations:
         return alone
+    part = (Participant.person_id == person_id) & (Participant.ticket_id == Ticket.id)
     shown: ColumnElement[bool] = Ticket.id.in_(select(Participant.ticket_id).where(Participant.person_id == person_id))
     if open_to_all:
-        shown = or_(shown, _among(open_to_all) & Ticket.confidential.is_(False))
+        # What nearly every row passes comes first: who takes part is then looked up for the confidential ones alone.
+        open_ones = Ticket.confidential.is_(False)
+        if open_to_all != organizations:
+            open_ones = _among(open_to_all) & open_ones
+        shown = or_(open_ones, exists().where(part))
     return or_(and_(_among(organizations), *narrowed, shown), alone)
 
 
