@@ -209,14 +209,12 @@ def icon(name: str) -> Markup:
 
 def attributes(pairs: Mapping[str, object]) -> Markup:
     """Return keywords as attributes: hx_target becomes hx-target; None and False are left out, True stands alone."""
-    written = [
-        Markup(" {}").format(name.replace("_", "-"))
-        if value is True
-        else Markup(' {}="{}"').format(name.replace("_", "-"), value)
-        for name, value in pairs.items()
-        if value is not None and value is not False
-    ]
-    return Markup("").join(written)
+    found = [(name.replace("_", "-"), value) for name, value in pairs.items() if value is not None]
+    return Markup("").join(
+        Markup(" %s") % name if value is True else Markup(' %s="%s"') % (name, value)
+        for name, value in found
+        if value is not False
+    )
 
 
 def zone_here() -> ZoneInfo:
@@ -309,7 +307,9 @@ def init(app: Flask) -> None:
         return wording.day(on, clock.now().astimezone(zone_here()).date())
 
     app.jinja_env.globals.update(counting=counting)
-    app.jinja_env.filters.update(asset=asset, attributes=attributes, icon=icon, person=_person(app))
+    # Each app has its own icons, since their addresses are those of its own files.
+    icons = lru_cache(maxsize=256)(icon)
+    app.jinja_env.filters.update(asset=asset, attributes=attributes, icon=icons, person=_person(app))
     app.jinja_env.filters.update({name: _made_once(app, name) for name in ("status", "severity")})
     app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)
     app.jinja_env.filters.update(date=date, day=day_of, dollars=dollars, percent=percent)

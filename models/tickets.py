@@ -225,7 +225,7 @@ def _seen(
     shown: ColumnElement[bool] = Ticket.id.in_(select(Participant.ticket_id).where(Participant.person_id == person_id))
     if open_to_all:
         # What nearly every row passes comes first: who takes part is then looked up for the confidential ones alone.
-        open_ones = Ticket.confidential.is_(False)
+        open_ones: ColumnElement[bool] = Ticket.confidential.is_(False)
         if open_to_all != organizations:
             open_ones = _among(open_to_all) & open_ones
         shown = or_(open_ones, exists().where(part))
