@@ -100,10 +100,9 @@ def _hours(zone_name: str, hours: list[Any], holidays: dict[date, str]) -> Hours
 
 
 def hours_for(session: Session, calendar_id: int | None) -> Hours:
-    """Return the hours of the calendar with that key, read with its holidays; without a key, the default."""
+    """Return the hours of the calendar with that key, as the database has them; without a key, the default."""
     if calendar_id is None:
         return DEFAULT
-    session.flush()
     rows = session.execute(_HOURS, {"calendar": calendar_id}).all()
     if not rows:
         return DEFAULT

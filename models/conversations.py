@@ -69,6 +69,8 @@ def note(ticket: Ticket, actor: Person, body: str, *, now: datetime, draft: Draf
 
 def first_message(ticket: Ticket, actor: Person, body: str, *, now: datetime, draft: Draft | None) -> Comment:
     """Add the description with which a request is filed."""
+    # The ticket is not written yet: its row gets these words at once.
+    _let_be_found(ticket, cleaned(body))
     return _say(ticket, actor, body, now=now, draft=draft, kind=EventKind.TICKET_FILED)
 
 
@@ -90,7 +92,7 @@ def _say(
         raise Refused(f"Shorten the text: it has {len(text):,} characters, and {BODY_MOST:,} fit.", "body")
     session = session_of(ticket)
     comment = Comment(
-        ticket_id=ticket.id,
+        ticket=ticket,
         author_id=actor.id,
         author=actor,
         created_at=now,
@@ -105,9 +107,9 @@ def _say(
     files = hand_over(draft, comment) if draft is not None else []
     if draft is not None:
         session.delete(draft)
-    if not internal:
+    if not internal and kind is None:
         # Notes stay out of what customers search.
-        ticket.search_text = f"{ticket.search_text} {searchable(text)}"[:200_000]
+        _let_be_found(ticket, text)
     ticket.updated_at = now
     record(
         session,
@@ -121,6 +123,10 @@ def _say(
         files=[attachment.name for attachment in files],
     )
     return comment
+
+
+def _let_be_found(ticket: Ticket, text: str) -> None:
+    ticket.search_text = f"{ticket.search_text} {searchable(text)}"[:200_000]
 
 
 def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:

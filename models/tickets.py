@@ -139,6 +139,7 @@ class Participant(Model):
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
 
+    ticket: Mapped[Ticket] = relationship()
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
 
 
@@ -157,6 +158,7 @@ class Comment(Model):
     by_staff: Mapped[bool]
     internal: Mapped[bool] = mapped_column(default=False)
 
+    ticket: Mapped[Ticket] = relationship()
     # No inner join: timelines read messages beside events that have none.
     author: Mapped[Person] = relationship(lazy="joined")
 
@@ -184,10 +186,14 @@ _RESULT = select(Submission.result).where(
 
 
 def settle(actor: Person, key: str, result: str, *, now: datetime) -> None:
-    """Note that the form was taken; the unique row makes a second one fail at the flush."""
-    session = session_of(actor)
-    session.add(Submission(person_id=actor.id, key=key, result=result, at=now))
-    session.flush()
+    """Note that the form was taken; the unique row makes a second one fail here."""
+    note_taken(actor, key, result, now=now)
+    session_of(actor).flush()
+
+
+def note_taken(actor: Person, key: str, result: str, *, now: datetime) -> None:
+    """Note that the form was taken; the unique row makes a second one fail when the rest of the work is written."""
+    session_of(actor).add(Submission(person_id=actor.id, key=key, result=result, at=now))
 
 
 def seen_by(person: Person) -> ColumnElement[bool]:
