@@ -139,7 +139,7 @@ def _wanted(secure: bool, htmx_address: str, *, file: bool) -> tuple[tuple[str, 
 
 
 def _compressed(response: Response) -> Response:
-    """Compress text with gzip 6, which costs next to nothing; static files are packed once, at the start."""
+    """Compress text with gzip 4: a fifth faster than 6 for a twentieth more; static files are packed once."""
     if response.direct_passthrough or response.is_streamed or "Content-Encoding" in response.headers:
         return response
     if not (response.mimetype or "").startswith(_TEXT) or response.status_code in {204, 304}:
@@ -147,6 +147,6 @@ def _compressed(response: Response) -> Response:
     response.vary.add("Accept-Encoding")
     body = response.get_data()
     if len(body) >= _SMALL and request.accept_encodings["gzip"] > 0:
-        response.set_data(gzip.compress(body, 6, mtime=0))
+        response.set_data(gzip.compress(body, 4, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
     return response

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, flash, g, make_response, redirect, render_template, request
+from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -306,10 +307,11 @@ def init(app: Flask) -> None:
     def date(on: Date) -> str:
         return wording.day(on, clock.now().astimezone(zone_here()).date())
 
-    app.jinja_env.globals.update(counting=counting)
+    app.jinja_env.globals.update(counting=counting, csrf_token=lambda: g.get("csrf_token") or generate_csrf())
     # Each app has its own icons, since their addresses are those of its own files.
     icons = lru_cache(maxsize=256)(icon)
-    app.jinja_env.filters.update(asset=asset, attributes=attributes, icon=icons, person=_person(app))
+    app.jinja_env.filters.update(asset=asset, attributes=attributes, icon=icons)
+    app.jinja_env.filters.update({name: _of_person(app, name) for name in ("person", "avatar")})
     app.jinja_env.filters.update({name: _made_once(app, name) for name in ("status", "severity")})
     app.jinja_env.filters.update(moment=moment, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration)
     app.jinja_env.filters.update(date=date, day=day_of, dollars=dollars, percent=percent)
@@ -326,6 +328,6 @@ def _made_once(app: Flask, macro: str) -> Callable[..., Markup]:
     return made
 
 
-def _person(app: Flask) -> Callable[[Person | Badge], Markup]:
-    made = _made_once(app, "person")
+def _of_person(app: Flask, macro: str) -> Callable[[Person | Badge], Markup]:
+    made = _made_once(app, macro)
     return lambda person: made(person if isinstance(person, Badge) else person.badge)
