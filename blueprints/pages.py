@@ -226,6 +226,14 @@ def zone_here() -> ZoneInfo:
     return g.zone  # type: ignore[no-any-return]
 
 
+def _reader() -> tuple[ZoneInfo, datetime]:
+    """Return the reader's zone, and the moment of which all times of the page speak."""
+    reader: tuple[ZoneInfo, datetime] | None = g.get("reader")
+    if reader is None:
+        g.reader = reader = zone_here(), clock.now()
+    return reader
+
+
 def page_here() -> int:
     """Return the page of a list that the address asks for; 1 for none, and for what is no page."""
     number = request.args.get("page", "")
@@ -299,10 +307,10 @@ def init(app: Flask) -> None:
         return {"shell": g.shell, "zone_name": zone_here().key}
 
     def moment(at: datetime) -> str:
-        return wording.moment(at, zone_here(), clock.now())
+        return wording.moment(at, *_reader())
 
     def ago(at: datetime) -> str:
-        return wording.ago(at, zone_here(), clock.now())
+        return wording.ago(at, *_reader())
 
     def date(on: Date) -> str:
         return wording.day(on, clock.now().astimezone(zone_here()).date())
