@@ -74,8 +74,15 @@ def own_draft(person: Person, draft_id: int) -> Draft:
 
 def drafts_of(person: Person) -> list[Draft]:
     """Return the person's drafts, the latest first (a hundred at most; older ones are swept in their time)."""
-    mine = select(Draft).where(Draft.person_id == person.id).order_by(Draft.updated_at.desc(), Draft.id.desc())
-    return list(session_of(person).scalars(mine.limit(100)))
+    return list(session_of(person).scalars(_DRAFTS, {"person": person.id}))
+
+
+_DRAFTS = (
+    select(Draft)
+    .where(Draft.person_id == bindparam("person"))
+    .order_by(Draft.updated_at.desc(), Draft.id.desc())
+    .limit(100)
+)
 
 
 def keep_draft(person: Person, place: str, fields: Mapping[str, Any], *, now: datetime, key: str = "") -> Draft:

@@ -127,7 +127,7 @@ def requests_of(actor: Person, scope: Tickets, wish: Wish) -> Listing:
     return Listing(rows, counts, Paging(page, size, len(rows), total, lambda n: wish.href(page=n)))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _tab(found: ColumnElement[bool], status: Status, sort: Sort) -> tuple[Select[TicketState, int], Select[int]]:
     """Return the statements of a tab: how many there are in each state, and the ids of one page."""
     per_state = select(Ticket.state, func.count()).where(found).group_by(Ticket.state)
@@ -138,7 +138,8 @@ def _tab(found: ColumnElement[bool], status: Status, sort: Sort) -> tuple[Select
 
 def latest_of(scope: Tickets, most: int = 3) -> Sequence[Line]:
     """Return the person's latest requests."""
-    return _rows(scope.session, select(Ticket.id).where(scope.condition).order_by(*_order(Sort.UPDATED)).limit(most))
+    _, ids = _tab(scope.condition, Status.ALL, Sort.UPDATED)
+    return lines_of(scope.session, scope.session.scalars(ids, {"skip": 0, "size": most}).all())
 
 
 def _rows(session: Session, wanted: Select[int]) -> list[Line]:

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select
 from models.base import session_of
 from models.events import Event, EventKind, record
 from models.organizations import Membership
-from models.outbox import Letter, queue
+from models.outbox import Letter, queue_all
 from models.people import Person
 from models.tickets import Comment, Participant, Ticket, participants_of
 
@@ -58,21 +58,21 @@ def _post(
     actor: Person | None,
     comment: Comment | None,
 ) -> None:
+    if not people:
+        return
     session = session_of(ticket)
-    cause = session.scalar(_CAUSE, {"ticket": ticket.id}) if people else None
-    for person in people:
-        queue(
-            session,
-            letter,
-            to=person,
-            now=now,
-            ticket_id=ticket.id,
-            event_id=cause,
-            actor=actor.name if actor else "",
-            comment=comment.id if comment else None,
-            state=ticket.state.value,
-            severity=ticket.severity.value,
-        )
+    queue_all(
+        session,
+        letter,
+        to=people,
+        now=now,
+        ticket_id=ticket.id,
+        event_id=session.scalar(_CAUSE, {"ticket": ticket.id}),
+        actor=actor.name if actor else "",
+        comment=comment.id if comment else None,
+        state=ticket.state.value,
+        severity=ticket.severity.value,
+    )
 
 
 _CAUSE = select(func.max(Event.id)).where(Event.ticket_id == bindparam("ticket"), Event.internal.is_(False))
