@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ForeignKey, String, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from models.base import Model, Refused
+from models.base import Model, Refused, read
 from models.wording import DAY, WEEKDAYS, known_zone, zone
 
 # From opening to closing, in minutes after local midnight; 1440 is the midnight that ends the day.
@@ -103,7 +103,7 @@ def hours_for(session: Session, calendar_id: int | None) -> Hours:
     """Return the hours of the calendar with that key, as the database has them; without a key, the default."""
     if calendar_id is None:
         return DEFAULT
-    rows = session.execute(_HOURS, {"calendar": calendar_id}).all()
+    rows = read(session, _HOURS, calendar=calendar_id).all()
     if not rows:
         return DEFAULT
     return _hours(rows[0].zone, rows[0].hours, {row.date: row.name for row in rows if row.date})

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from models.base import read
 from models.catalogue import DoorName, PlanName, Severity
 from models.organizations import Organization
 from models.people import Badge, Person, badge_of
@@ -40,7 +41,7 @@ class Line:
 
 def lines_of(session: Session, ids: Sequence[int]) -> list[Line]:
     """Return the tickets with these ids as lines, in the order of the ids; one statement."""
-    found = {row.id: _line(row) for row in session.execute(_LINES, {"ids": ids})} if ids else {}
+    found = {row.id: _line(row) for row in read(session, _LINES, ids=ids)} if ids else {}
     return [found[number] for number in ids if number in found]
 
 

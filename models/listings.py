@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from sqlalchemy import ColumnElement, Select, UnaryExpression, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from models.base import Labelled
+from models.base import Labelled, read
 from models.catalogue import DoorName, Severity
 from models.lines import Line, lines_of
 from models.paging import COUNTED_TO, Paging
@@ -119,11 +119,11 @@ def requests_of(actor: Person, scope: Tickets, wish: Wish) -> Listing:
     # What nobody narrows is asked again and again: its statements are kept.
     make = _tab.__wrapped__ if narrowed else _tab
     per_state, ids = make(and_(scope.condition, *narrowed) if narrowed else scope.condition, wish.status, wish.sort)
-    by_state = {state: number for state, number in scope.session.execute(per_state)}  # noqa: C416 (rows are no pairs)
+    by_state = {state: number for state, number in read(scope.session, per_state)}  # noqa: C416 (rows are no pairs)
     counts = {status: sum(by_state.get(state, 0) for state in status.states) for status in Status}
     size, total = actor.page_size, counts[wish.status]
     page = min(wish.page, max(1, -(-total // size)))
-    rows = lines_of(scope.session, scope.session.scalars(ids, {"skip": (page - 1) * size, "size": size}).all())
+    rows = lines_of(scope.session, read(scope.session, ids, skip=(page - 1) * size, size=size).scalars().all())
     return Listing(rows, counts, Paging(page, size, len(rows), total, lambda n: wish.href(page=n)))
 
 
@@ -139,7 +139,7 @@ def _tab(found: ColumnElement[bool], status: Status, sort: Sort) -> tuple[Select
 def latest_of(scope: Tickets, most: int = 3) -> Sequence[Line]:
     """Return the person's latest requests."""
     _, ids = _tab(scope.condition, Status.ALL, Sort.UPDATED)
-    return lines_of(scope.session, scope.session.scalars(ids, {"skip": 0, "size": most}).all())
+    return lines_of(scope.session, read(scope.session, ids, skip=0, size=most).scalars().all())
 
 
 def _rows(session: Session, wanted: Select[int]) -> list[Line]:
@@ -284,13 +284,19 @@ def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
     )
 
 
-def others_of(ticket: Ticket, scope: Tickets, most: int = 5) -> Sequence[Ticket]:
-    """Return other active tickets of the same organization, soonest due first."""
+def others_of(ticket: Ticket, scope: Tickets, most: int = 5) -> Sequence[Any]:
+    """Return key, severity and summary of other active tickets of the same organization, soonest due first."""
     if ticket.organization_id is None:
         return []
-    same = (Ticket.organization_id == ticket.organization_id) & (Ticket.id != ticket.id) & Ticket.state.in_(ACTIVE)
-    query = select(Ticket).where(scope.condition, same).order_by(Ticket.due_at.is_(None), Ticket.due_at, Ticket.id)
-    return scope.session.scalars(query.limit(most)).unique().all()
+    asked = _others(scope.condition)
+    return read(scope.session, asked, organization=ticket.organization_id, ticket=ticket.id, most=most).all()
+
+
+@lru_cache(maxsize=8)
+def _others(condition: ColumnElement[bool]) -> Select[str, Severity, str]:
+    same = (Ticket.organization_id == bindparam("organization")) & (Ticket.id != bindparam("ticket"))
+    query = select(Ticket.key, Ticket.severity, Ticket.summary).where(condition, same, Ticket.state.in_(ACTIVE))
+    return query.order_by(Ticket.due_at.is_(None), Ticket.due_at, Ticket.id).limit(bindparam("most"))
 
 
 def _in_queue(queue: Queue, actor: Person) -> ColumnElement[bool]:

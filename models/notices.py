@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, func, select
 
-from models.base import session_of
+from models.base import read, session_of
 from models.events import Event, EventKind, record
 from models.organizations import Membership
 from models.outbox import Letter, queue_all
@@ -67,7 +67,7 @@ def _post(
         to=people,
         now=now,
         ticket_id=ticket.id,
-        event_id=session.scalar(_CAUSE, {"ticket": ticket.id}),
+        event_id=read(session, _CAUSE, ticket=ticket.id).scalar(),
         actor=actor.name if actor else "",
         comment=comment.id if comment else None,
         state=ticket.state.value,

@@ -28,7 +28,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, Session, aliased, lazyload, mapped_column, relationship
 from sqlalchemy.orm.attributes import set_committed_value
 
-from models.base import Labelled, Model, NotFound, session_of, to_write
+from models.base import Labelled, Model, NotFound, read, session_of, to_write
 from models.catalogue import DoorName, PlanName, Severity
 from models.organizations import Cluster, Organization, Visibility
 from models.people import Person
@@ -177,7 +177,7 @@ class Submission(Model):
 
 def result_of(actor: Person, key: str) -> str | None:
     """Return where an earlier submission of the same form by the same person led; None when it is new."""
-    return session_of(actor).scalar(_RESULT, {"person": actor.id, "key": key})
+    return read(session_of(actor), _RESULT, person=actor.id, key=key).scalar()
 
 
 _RESULT = select(Submission.result).where(
@@ -330,7 +330,7 @@ _PARTICIPANTS = (
 
 def waiting_for(person: Person) -> int:
     """Return how many requests wait for an answer of the person's side (counted to 99)."""
-    return session_of(person).scalar(_waiting(*_sight(person))) or 0
+    return read(session_of(person), _waiting(*_sight(person))).scalar() or 0
 
 
 @lru_cache(maxsize=128)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, exists, or_, select
 
 from models.attachments import Attachment, attachments_of
-from models.base import session_of
+from models.base import read, session_of
 from models.events import Event, EventKind
 from models.people import Badge, Person, badge_of
 from models.tickets import Comment, Ticket, TicketState
@@ -99,7 +99,7 @@ def timeline_of(
     """
     session = session_of(ticket)
     given = {"ticket": ticket.id, "before": before, "most": most + 1}
-    rows = session.execute(_latest(internal=internal, before=bool(before)), given).all()
+    rows = read(session, _latest(internal=internal, before=bool(before)), **given).all()
     more, rows = len(rows) > most, rows[:most][::-1]
     files = attachments_of([row.comment_id for row in rows if row.files], session)
     entries = [_entry(row, files, desk=desk) for row in rows]
