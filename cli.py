@@ -31,7 +31,7 @@ from extensions import clock, db, outside
 from models.demo import ACCOUNTS, PASSWORD
 from models.directory import BadDocument, import_directory
 from models.entrance import SET_UP_LIFE, has_administrator, make_link
-from models.indexing import forget, index_all, is_missing
+from models.indexing import index_all, index_anew, is_missing
 from models.outside import WrongStore
 from models.seeds import empty, found, is_demo, is_empty, plant
 from worker import work
@@ -167,9 +167,8 @@ def import_file(file: BinaryIO, dry_run: bool) -> None:
 def write_index() -> None:
     """Write the search index anew, from the requests and their messages."""
     migrate_database()
-    forget(db.session())
-    db.session.commit()
-    print(f"The search index holds {index_all(db.session(), lambda words: print(words, flush=True)):,} requests.")
+    done = index_anew(db.session(), lambda words: print(words, flush=True))
+    print(f"The search index holds {done:,} requests.")
 
 
 @click.command()

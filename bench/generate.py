@@ -224,7 +224,7 @@ def _tickets(
     # One of ten is active: two of fifty open, one in progress, two that wait.
     states = ["open", "open", "in-progress", "waiting", "waiting"] + ["resolved"] * 5 + ["closed"] * 40
     first_agent, never = organizations * PEOPLE_EACH + 1, "9999-12-31 00:00:00.000000"
-    rows, texts, index = [], [], []
+    rows, index = [], []
     for n in numbers:
         house = 1 if n < FIRST_HOUSE else 2 + n % (organizations - 1)
         opener = (house - 1) * PEOPLE_EACH + 1 + n % PEOPLE_EACH
@@ -245,10 +245,8 @@ def _tickets(
         )  # fmt: skip
         terms = said | terms_of(f"TECH-{n + 1}", summary, f"prod-{house - 1}")
         scope = scope_of(house, opener)
-        texts.append((n + 1, " ".join(sorted(terms)), ""))
         index.append((n + 1, [f"{scope}/{term}" for term in terms] + [f"{STAFF}/{term}" for term in terms]))
     _bulk(connection, "tickets", COLUMNS, rows)
-    _bulk(connection, "ticket_texts", ["ticket_id", "terms", "notes"], texts)
     if lite:
         _bulk(connection, "ticket_index", ["rowid", "terms"], [(n, " ".join(sorted(terms))) for n, terms in index])
     else:

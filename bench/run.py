@@ -122,7 +122,9 @@ def units(ours: Browser, floor: Browser, agent: Browser) -> dict[str, tuple[Call
     }
 
 
-def measure(work: dict[str, tuple[Callable[[], int], Callable[[], int]]], lite: bool) -> dict[str, Figures]:
+def measure(  # noqa: C901 (each turn measures four things of two sides)
+    work: dict[str, tuple[Callable[[], int], Callable[[], int]]], lite: bool
+) -> dict[str, Figures]:
     """Call each unit of work of ours and of the floor in turn, and return what they cost."""
     found = {name: Figures() for name in work}
     for one, other in work.values():
@@ -211,13 +213,13 @@ def described() -> str:
     """Return the machine in words."""
     model = next(
         (
-            l.partition(":")[2].strip()
-            for l in Path("/proc/cpuinfo").read_text().splitlines()
-            if l.startswith("model name")
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
         ),
         "",
     )
-    memory = next(int(l.split()[1]) for l in Path("/proc/meminfo").read_text().splitlines() if l.startswith("MemTotal"))
+    memory = int(Path("/proc/meminfo").read_text().split()[1])
     return f"{os.cpu_count()} cores ({model or platform.machine()}), {memory / 1e6:.0f} GB, {platform.system()}, Python {platform.python_version()}"
 
 

@@ -6,6 +6,7 @@ import gzip
 import logging
 import secrets
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
@@ -121,31 +122,41 @@ def _unforeseen(mistake: Exception) -> Response:
 
 def _headers(response: Response) -> Response:
     headers = response.headers
-    headers.setdefault("Cache-Control", "no-store")
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    if outside().settings.secure:
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-    if request.endpoint == "assets.show" and response.status_code == 200:
-        return response  # the rest is about pages, and would weigh three kilobytes on a first visit
-    headers.setdefault("Content-Security-Policy", _policy())
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("X-Frame-Options", "DENY")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    # The rest is about pages, and would weigh three kilobytes on a first visit.
+    file = request.endpoint == "assets.show" and response.status_code == 200
+    there = {name.lower() for name in headers.keys()}  # noqa: SIM118 (its items are pairs)
+    wanted = _wanted(outside().settings.secure, outside().settings.htmx_address, file=file)
+    headers.extend([(name, value) for name, value in wanted if name.lower() not in there])
     return response
 
 
-def _policy() -> str:
-    script = f"'self' {outside().settings.htmx_address}".strip()
-    return (
-        f"default-src 'none'; script-src {script}; style-src 'self'; img-src 'self'; font-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
-    )
+@lru_cache(maxsize=8)
+def _wanted(secure: bool, htmx_address: str, *, file: bool) -> tuple[tuple[str, str], ...]:
+    """Return the headers that every answer has unless it says otherwise."""
+    every = {
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if secure:
+        every["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    if not file:
+        script = f"'self' {htmx_address}".strip()
+        every |= {
+            "Content-Security-Policy": (
+                f"default-src 'none'; script-src {script}; style-src 'self'; img-src 'self'; font-src 'self'; "
+                "connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+            ),
+            "Referrer-Policy": "same-origin",
+            "X-Frame-Options": "DENY",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        }
+    return tuple(every.items())
 
 
 def _compressed(response: Response) -> Response:
-    """Compress text with gzip 6, which costs next to nothing; static files are packed once, at the start."""
+    """Compress text with gzip 4: a fifth faster than 6 for a twentieth more; static files are packed once."""
     if response.direct_passthrough or response.is_streamed or "Content-Encoding" in response.headers:
         return response
     if not (response.mimetype or "").startswith(_TEXT) or response.status_code in {204, 304}:
@@ -153,6 +164,6 @@ def _compressed(response: Response) -> Response:
     response.vary.add("Accept-Encoding")
     body = response.get_data()
     if len(body) >= _SMALL and request.accept_encodings["gzip"] > 0:
-        response.set_data(gzip.compress(body, 6, mtime=0))
+        response.set_data(gzip.compress(body, 4, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
     return response

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 (a filter has the plain name)
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, flash, g, make_response, redirect, render_template, request
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import may, may_there, visitor
@@ -18,10 +21,11 @@ from extensions import Settings, clock, outside
 from models import wording
 from models.catalogue import DoorName, PlanName, catalogue_at
 from models.explanations import Explanation
+from models.lines import Line
 from models.money import dollars, percent
 from models.organizations import Organization, chosen_organization, memberships_of, organization_of
 from models.paging import many
-from models.people import Person
+from models.people import Badge, Person
 from models.permissions import Permission
 from models.tickets import Ticket, waiting_for
 
@@ -205,12 +209,36 @@ def asset(name: str) -> str:
     return str(current_app.extensions["assets"].address(name))
 
 
+def icon(name: str) -> Markup:
+    """Return an icon of the sprite. As a filter of a literal name it is worked out when the template is compiled."""
+    return Markup('<svg class="i" aria-hidden="true"><use href="{}#{}"/></svg>').format(asset("icons.svg"), name)
+
+
+def attributes(pairs: Mapping[str, object]) -> Markup:
+    """Return keywords as attributes: hx_target becomes hx-target; None and False are left out, True stands alone."""
+    written = [
+        f" {name.replace('_', '-')}" if value is True else f' {name.replace("_", "-")}="{escape(value)}"'
+        for name, value in pairs.items()
+        if value is not None and value is not False
+    ]
+    # The names are a template's own words, the values are escaped above: joined as plain text it costs half.
+    return Markup("".join(written))  # noqa: S704
+
+
 def zone_here() -> ZoneInfo:
     """Return the zone that the reader's times are in."""
     if "zone" not in g:
         person = None if g.get("broken") else visitor()
         g.zone = wording.zone(person.time_zone if person else "UTC")
     return g.zone  # type: ignore[no-any-return]
+
+
+def _reader() -> tuple[ZoneInfo, datetime]:
+    """Return the reader's zone, and the moment of which all times of the page speak."""
+    reader: tuple[ZoneInfo, datetime] | None = g.get("reader")
+    if reader is None:
+        g.reader = reader = zone_here(), clock.now()
+    return reader
 
 
 def page_here() -> int:
@@ -224,7 +252,7 @@ def day_of(at: datetime) -> str:
     return wording.day(at.astimezone(zone_here()).date(), clock.now().astimezone(zone_here()).date())
 
 
-def why_none(ticket: Ticket) -> str:
+def why_none(ticket: Ticket | Line) -> str:
     """Return why a ticket has no first-reply target, for whoever reads that it has none."""
     if ticket.door is DoorName.BILLING:
         return "Account and billing requests carry no target"
@@ -286,21 +314,42 @@ def init(app: Flask) -> None:
         return {"shell": g.shell, "zone_name": zone_here().key}
 
     def moment(at: datetime) -> str:
-        return wording.moment(at, zone_here(), clock.now())
+        return wording.moment(at, *_reader())
 
     def dated(at: datetime) -> str:
         return wording.dated(at, zone_here())
 
     def ago(at: datetime) -> str:
-        return wording.ago(at, zone_here(), clock.now())
+        return wording.ago(at, *_reader())
 
     def date(on: Date) -> str:
         return wording.day(on, clock.now().astimezone(zone_here()).date())
 
-    app.jinja_env.globals.update(asset=asset, counting=counting)
+    app.jinja_env.globals.update(counting=counting, csrf_token=lambda: g.get("csrf_token") or generate_csrf())
+    # Each app has its own icons, since their addresses are those of its own files.
+    icons = lru_cache(maxsize=256)(icon)
+    app.jinja_env.filters.update(asset=asset, attributes=attributes, icon=icons)
+    app.jinja_env.filters.update({name: _of_person(app, name) for name in ("person", "avatar")})
+    app.jinja_env.filters.update({name: _made_once(app, name) for name in ("status", "severity")})
     app.jinja_env.filters.update(
         moment=moment, many=many, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration
     )
     app.jinja_env.filters.update(
         date=date, day=day_of, dated=dated, inside=wording.inside, dollars=dollars, percent=percent
     )
+
+
+def _made_once(app: Flask, macro: str) -> Callable[..., Markup]:
+    """Return a macro of ui.html as a filter that makes the markup of the same values once: rows repeat them."""
+
+    @lru_cache(maxsize=1024)
+    def made(*values: object) -> Markup:
+        markup: Markup = getattr(app.jinja_env.get_template("macros/ui.html").module, macro)(*values)
+        return markup
+
+    return made
+
+
+def _of_person(app: Flask, macro: str) -> Callable[[Person | Badge], Markup]:
+    made = _made_once(app, macro)
+    return lambda person: made(person if isinstance(person, Badge) else person.badge)

@@ -15,10 +15,10 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
+from sqlalchemy import ForeignKey, String, UniqueConstraint, bindparam, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from models.base import Model, Refused
+from models.base import Model, Refused, read
 from models.wording import DAY, WEEKDAYS, known_zone, zone
 
 # From opening to closing, in minutes after local midnight; 1440 is the midnight that ends the day.
@@ -91,15 +91,32 @@ def hours_of(calendar: Calendar | None) -> Hours:
     """Return the calendar's hours as a value; without a calendar, the default Monday to Friday 09:00–18:00 in UTC."""
     if calendar is None:
         return DEFAULT
-    week = tuple(tuple((_minute(start), _minute(end)) for start, end in day) for day in calendar.hours)
-    return Hours(zone(calendar.zone), week, {holiday.date: holiday.name for holiday in calendar.holidays})
+    return _hours(calendar.zone, calendar.hours, {holiday.date: holiday.name for holiday in calendar.holidays})
+
+
+def _hours(zone_name: str, hours: list[Any], holidays: dict[date, str]) -> Hours:
+    week = tuple(tuple((_minute(start), _minute(end)) for start, end in day) for day in hours)
+    return Hours(zone(zone_name), week, holidays)
 
 
 def hours_for(session: Session, calendar_id: int | None) -> Hours:
-    """Return the hours of the calendar with that key, read with its holidays; without a key, the default."""
+    """Return the hours of the calendar with that key, as the database has them; without a key, the default."""
     if calendar_id is None:
         return DEFAULT
-    return hours_of(session.get(Calendar, calendar_id, options=[joinedload(Calendar.holidays)]))
+    rows = read(session, _HOURS, calendar=calendar_id).all()
+    if not rows:
+        return DEFAULT
+    return _hours(rows[0].zone, rows[0].hours, {row.date: row.name for row in rows if row.date})
+
+
+# Tables, not classes: most pages ask, and none of them changes what it reads here.
+_CALENDARS, _HOLIDAYS = Calendar.__table__, Holiday.__table__
+_HOURS = (
+    select(_CALENDARS.c.zone, _CALENDARS.c.hours, _HOLIDAYS.c.date, _HOLIDAYS.c.name)
+    .outerjoin(_HOLIDAYS, _HOLIDAYS.c.calendar_id == _CALENDARS.c.id)
+    .where(_CALENDARS.c.id == bindparam("calendar"))
+    .order_by(_HOLIDAYS.c.date)
+)
 
 
 def check_hours(zone_name: str, hours: Sequence[Sequence[Sequence[str]]]) -> Hours:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Labelled, Model, NotFound, Refused, session_of
+from models.base import Labelled, Model, NotFound, Refused, read, session_of
 from models.events import EventKind, record
 from models.people import Person
 
@@ -36,11 +36,17 @@ class ListEntry(Model):
 
 def choices(session: Session) -> dict[ListName, list[str]]:
     """Return what each list offers now, in its order (one query for all the lists)."""
-    offered = select(ListEntry.list, ListEntry.label).where(ListEntry.retired_at.is_(None))
     found: dict[ListName, list[str]] = {name: [] for name in ListName}
-    for name, label in session.execute(offered.order_by(ListEntry.position, ListEntry.id)):
+    for name, label in read(session, _OFFERED):
         found[name].append(label)
     return found
+
+
+_OFFERED = (
+    select(ListEntry.list, ListEntry.label)
+    .where(ListEntry.retired_at.is_(None))
+    .order_by(ListEntry.position, ListEntry.id)
+)
 
 
 # What a new installation offers; the administrator changes it.

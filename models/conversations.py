@@ -91,7 +91,7 @@ def _say(
         raise Refused(f"Shorten the text: it has {len(text):,} characters, and {BODY_MOST:,} fit.", "body")
     session = session_of(ticket)
     comment = Comment(
-        ticket_id=ticket.id,
+        ticket=ticket,
         author_id=actor.id,
         author=actor,
         created_at=now,
@@ -107,11 +107,14 @@ def _say(
     if draft is not None:
         session.delete(draft)
     texts = [text, *(attachment.name for attachment in files)]
-    if kind is EventKind.TICKET_FILED:
+    filed = kind is EventKind.TICKET_FILED
+    if filed:
         facts = (ticket.cluster_name, ticket.environment, ticket.version_affected, *ticket.components)
         texts += [ticket.key, ticket.summary, *facts]
     # Notes stay out of what customers search.
-    add_text(session, ticket.id, scope_of(ticket.organization_id, ticket.opener_id), *texts, internal=internal)
+    add_text(
+        session, ticket.id, scope_of(ticket.organization_id, ticket.opener_id), *texts, internal=internal, fresh=filed
+    )
     ticket.updated_at = now
     record(
         session,

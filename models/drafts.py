@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model, NotFound, session_of, token
@@ -51,10 +51,17 @@ class HeldText(Model):
 
 def draft_of(person: Person, place: str, key: str = "") -> Draft | None:
     """Return the person's draft at that place: that of the form with the key, or without a key the latest."""
-    mine = select(Draft).where(Draft.person_id == person.id, Draft.place == place)
-    if key:
-        mine = mine.where(Draft.key == key)
-    return session_of(person).scalar(mine.order_by(Draft.updated_at.desc(), Draft.id.desc()).limit(1))
+    given = {"person": person.id, "place": place, "key": key}
+    return session_of(person).scalar(_WITH_KEY if key else _LATEST, given)
+
+
+_LATEST = (
+    select(Draft)
+    .where(Draft.person_id == bindparam("person"), Draft.place == bindparam("place"))
+    .order_by(Draft.updated_at.desc(), Draft.id.desc())
+    .limit(1)
+)
+_WITH_KEY = _LATEST.where(Draft.key == bindparam("key"))
 
 
 def own_draft(person: Person, draft_id: int) -> Draft:
@@ -67,8 +74,15 @@ def own_draft(person: Person, draft_id: int) -> Draft:
 
 def drafts_of(person: Person) -> list[Draft]:
     """Return the person's drafts, the latest first (a hundred at most; older ones are swept in their time)."""
-    mine = select(Draft).where(Draft.person_id == person.id).order_by(Draft.updated_at.desc(), Draft.id.desc())
-    return list(session_of(person).scalars(mine.limit(100)))
+    return list(session_of(person).scalars(_DRAFTS, {"person": person.id}))
+
+
+_DRAFTS = (
+    select(Draft)
+    .where(Draft.person_id == bindparam("person"))
+    .order_by(Draft.updated_at.desc(), Draft.id.desc())
+    .limit(100)
+)
 
 
 def keep_draft(person: Person, place: str, fields: Mapping[str, Any], *, now: datetime, key: str = "") -> Draft:

@@ -21,7 +21,7 @@ from models.outbox import Letter
 from models.people import Person
 from models.promises import due
 from models.prose import SUMMARY_MOST, cleaned
-from models.tickets import Participant, Ticket, TicketState, result_of, settle
+from models.tickets import Participant, Ticket, TicketState, note_taken, result_of
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,12 @@ def file_ticket(
         created_at=now,
         updated_at=now,
     )
-    session.add(ticket)
-    session.flush()
-    settle(actor, key, ticket.key, now=now)
-    session.add(Participant(ticket_id=ticket.id, person_id=actor.id))
+    session.add_all([ticket, Participant(ticket=ticket, person_id=actor.id)])
+    note_taken(actor, key, ticket.key, now=now)
+    # All that belongs to the ticket is written at once, with its first message, and not changed again.
+    with session.no_autoflush:
+        start_promise(ticket, now=now)
     first_message(ticket, actor, filing.description, now=now, draft=draft)
-    start_promise(ticket, now=now)
-    session.flush()
     if follows is not None:
         note_event(follows, actor, EventKind.TICKET_FOLLOWED_UP, now=now, key=ticket.key)
     post_to(ticket, actor, Letter.TICKET_FILED, now=now, actor=actor)

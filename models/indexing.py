@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, lazyload
 
 from models.attachments import Attachment
-from models.search import TicketText, add_text, clear, scope_of
+from models.search import add_text, clear, indexed, is_empty, scope_of
 from models.tickets import Comment, Ticket
 
 BATCH = 200
@@ -16,14 +16,14 @@ BATCH = 200
 
 def is_missing(session: Session) -> bool:
     """Tell whether there are requests and no index, as an older version of the program leaves a database."""
-    indexed = session.scalar(select(TicketText.id).limit(1))
-    return indexed is None and session.scalar(select(Ticket.id).limit(1)) is not None
+    return is_empty(session) and session.scalar(select(Ticket.id).limit(1)) is not None
 
 
-def forget(session: Session) -> None:
-    """Empty the index."""
-    session.execute(delete(TicketText))
+def index_anew(session: Session, tell: Callable[[str], None]) -> int:
+    """Empty the index and write it anew; return how many requests it holds then."""
     clear(session)
+    session.commit()
+    return index_all(session, tell)
 
 
 def index_all(session: Session, tell: Callable[[str], None]) -> int:
@@ -34,7 +34,7 @@ def index_all(session: Session, tell: Callable[[str], None]) -> int:
     total, done, last = session.scalar(select(func.count(Ticket.id))) or 0, 0, 0
     while ids := session.scalars(select(Ticket.id).where(Ticket.id > last).order_by(Ticket.id).limit(BATCH)).all():
         last = ids[-1]
-        there = set(session.scalars(select(TicketText.ticket_id).where(TicketText.ticket_id.in_(ids))))
+        there = indexed(session, ids)
         fresh = [number for number in ids if number not in there]
         _index(session, fresh)
         session.commit()
@@ -60,6 +60,6 @@ def _index(session: Session, ids: list[int]) -> None:
     for ticket in session.scalars(mine).all():
         scope = scope_of(ticket.organization_id, ticket.opener_id)
         facts = (ticket.key, ticket.summary, ticket.cluster_name, ticket.environment, ticket.version_affected)
-        add_text(session, ticket.id, scope, *facts, *ticket.components, *said.get((ticket.id, False), []))
+        add_text(session, ticket.id, scope, *facts, *ticket.components, *said.get((ticket.id, False), []), fresh=True)
         if notes := said.get((ticket.id, True)):
             add_text(session, ticket.id, scope, *notes, internal=True)

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, true
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, select, true
+from sqlalchemy.orm import Session
 
-from models.base import Labelled
+from models.base import Instant, Labelled, read
 from models.catalogue import DoorName, Severity
+from models.lines import Line, lines_of
 from models.paging import COUNTED_TO, NUMBERED_TO, Ends, Order, Paging, within
 from models.people import Person
 from models.tickets import ACTIVE, Participant, Ticket, Tickets, TicketState
+
+# A value, or its place in a kept statement.
+Moment = datetime | BindParameter[datetime]
+Number = int | BindParameter[int]
 
 # Up to so many a person's requests are counted in one go.
 COUNTED_AT_ONCE = 5000
@@ -108,9 +115,9 @@ class Wish:
 class Listing:
     """One page of tickets, with the counts of all tabs."""
 
-    rows: Sequence[Ticket]
-    counts: dict[Status, int]
+    rows: Sequence[Line]
     paging: Paging
+    counts: dict[Status, int]
 
     @property
     def total_words(self) -> str:
@@ -121,17 +128,24 @@ class Listing:
 
 def requests_of(actor: Person, scope: Tickets, wish: Wish) -> Listing:
     """Return the page of requests that the person asked for; three statements, whatever the number of rows."""
-    found = and_(scope.condition, *_narrowed(actor, scope, wish))
-    counts = _per_status(scope.session, found)
-    query = select(Ticket.id).where(found, _of_status(wish.status))
-    rows, paging = _paged(scope.session, query, _ORDERS[wish.sort], wish, actor.page_size, counts[wish.status])
-    return Listing(rows, counts, paging)
+    narrowed = _narrowed(actor, scope, wish)
+    found = and_(scope.condition, *narrowed) if narrowed else scope.condition
+    # What nobody narrows is asked again and again: its statements are kept.
+    per_state, shown, ids = (_tab.__wrapped__ if narrowed else _tab)(found, wish.status, wish.sort)
+    counts = _per_status(scope.session, per_state, found)
+    total = counts[wish.status]
+    return Listing(*_paged(scope.session, shown, ids, _ORDERS[wish.sort], wish, actor.page_size, total), counts)
 
 
-def latest_of(scope: Tickets, most: int = 3) -> Sequence[Ticket]:
-    """Return the person's latest requests."""
-    query = select(Ticket.id).where(scope.condition).order_by(*_ORDERS[Sort.UPDATED].clauses())
-    return _rows(scope.session, query.limit(most))
+@lru_cache(maxsize=128)
+def _tab(
+    found: ColumnElement[bool], status: Status, sort: Sort
+) -> tuple[Select[TicketState, int], ColumnElement[bool], Select[int]]:
+    """Return what a tab asks: how many there are in each state, what it shows, and the ids of one page."""
+    some = select(Ticket.state).where(found).limit(COUNTED_AT_ONCE + 1).subquery()
+    per_state = select(some.c.state, func.count()).group_by(some.c.state)
+    shown = found if status is Status.ALL else and_(found, _of_status(status))
+    return per_state, shown, _numbered(shown, _ORDERS[sort])
 
 
 def _of_status(status: Status) -> ColumnElement[bool]:
@@ -141,53 +155,61 @@ def _of_status(status: Status) -> ColumnElement[bool]:
     return true() if status is Status.ALL else Ticket.state.in_(status.states)
 
 
-def _per_status(session: Session, found: ColumnElement[bool]) -> dict[Status, int]:
+def _numbered(shown: ColumnElement[bool], order: Order) -> Select[int]:
+    """Return the statement for the ids of a page that is found by its number."""
+    ids = select(Ticket.id).where(shown).order_by(*order.clauses())
+    return ids.offset(bindparam("skip")).limit(bindparam("size"))
+
+
+def latest_of(scope: Tickets, most: int = 3) -> Sequence[Line]:
+    """Return the person's latest requests."""
+    *_, ids = _tab(scope.condition, Status.ALL, Sort.UPDATED)
+    return lines_of(scope.session, read(scope.session, ids, skip=0, size=most).scalars().all())
+
+
+def _per_status(session: Session, per_state: Select[TicketState, int], found: ColumnElement[bool]) -> dict[Status, int]:
     """Count what is in each tab, exactly to a thousand.
 
     At once, while there are few; where there are many, each tab alone and no farther than needed.
     """
-    some = select(Ticket.state).where(found).limit(COUNTED_AT_ONCE + 1).subquery()
-    per_state = select(some.c.state, func.count()).group_by(some.c.state)
-    by_state = {state: number for state, number in session.execute(per_state)}  # noqa: C416 (rows are no pairs)
+    by_state = {state: number for state, number in read(session, per_state)}  # noqa: C416 (rows are no pairs)
     if sum(by_state.values()) <= COUNTED_AT_ONCE:
         return {status: sum(by_state.get(state, 0) for state in status.states) for status in Status}
-    return dict(zip(Status, _counted(session, [found & _of_status(status) for status in Status]), strict=True))
+    counted = read(session, _counting([found & _of_status(status) for status in Status])).one()
+    return dict(zip(Status, counted, strict=True))
 
 
-def _counted(session: Session, conditions: Sequence[ColumnElement[bool]]) -> Sequence[int]:
-    """Count the tickets of each condition, to a thousand and one more, in one statement."""
+def _counting(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    """Return the statement that counts the tickets of each condition, to a thousand and one more."""
     some = (select(Ticket.id).where(condition).limit(COUNTED_TO + 1).subquery() for condition in conditions)
-    return tuple(session.execute(select(*(select(func.count()).select_from(s).scalar_subquery() for s in some))).one())
+    return select(*(select(func.count()).select_from(each).scalar_subquery() for each in some))
 
 
 def _paged(
-    session: Session, query: Select[int], order: Order, wish: Wish | DeskWish, size: int, total: int
-) -> tuple[list[Ticket], Paging]:
-    """Return the page of the query that was asked for: by its number, or by the place that it goes on from."""
+    session: Session,
+    shown: ColumnElement[bool],
+    ids: Select[int],
+    order: Order,
+    wish: Wish | DeskWish,
+    size: int,
+    total: int,
+) -> tuple[list[Line], Paging]:
+    """Return the page that was asked for: by its number, or by the place that it goes on from.
+
+    First the ids, which indexes give, then the rows: sorting rows that are joined already costs several times as much.
+    """
     page, back = within(wish.page, total, size), bool(wish.before)
     beyond = order.beyond(wish.before or wish.after, backwards=back) if page > NUMBERED_TO else None
     if beyond is None:
         page, back = min(page, NUMBERED_TO), False
-        query = query.order_by(*order.clauses()).offset((page - 1) * size)
+        wanted = read(session, ids, skip=(page - 1) * size, size=size).scalars().all()
     else:
-        query = query.where(beyond).order_by(*order.clauses(backwards=back))
-    rows = _rows(session, query.limit(size))
+        query = select(Ticket.id).where(shown, beyond).order_by(*order.clauses(backwards=back))
+        wanted = read(session, query.limit(size)).scalars().all()
+    rows = lines_of(session, wanted)
     rows = rows[::-1] if back else rows
     ends = Ends(order.place_of(rows[0]), order.place_of(rows[-1]), wish.beyond) if rows else None
     return rows, Paging(page, size, len(rows), total, lambda n: wish.href(page=n), ends)
-
-
-def _rows(session: Session, wanted: Select[int]) -> list[Ticket]:
-    """Return the tickets in the order of their ids, with all that a row shows.
-
-    First the ids, which indexes give, then the rows: sorting rows that are joined already costs several times as much.
-    """
-    ids = session.scalars(wanted).all()
-    if not ids:
-        return []
-    query = select(Ticket).where(Ticket.id.in_(ids)).options(selectinload(Ticket.targets))
-    found = {ticket.id: ticket for ticket in session.scalars(query).unique()}
-    return [found[number] for number in ids]
 
 
 def _narrowed(actor: Person, scope: Tickets, wish: Wish) -> list[ColumnElement[bool]]:
@@ -244,6 +266,10 @@ _ICONS = {
 }
 
 
+# The queues that the desk has a figure for.
+_FIGURES = tuple(queue for queue in Queue if queue is not Queue.DONE)
+
+
 @dataclass(frozen=True)
 class DeskCounts:
     """The figures above and beside the queues."""
@@ -286,25 +312,32 @@ class DeskWish:
         return f"/desk?{query}" if query else "/desk"
 
 
-def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) -> tuple[Sequence[Ticket], Paging]:
+def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) -> tuple[Sequence[Line], Paging]:
     """Return the page of the queue, soonest due first, those without a running promise last."""
-    found = and_(scope.condition, _in_queue(wish.queue, actor), *_desk_narrowed(scope, wish, now))
-    total = _counted(scope.session, [found])[0]
-    order = _ORDERS[Sort.UPDATED] if wish.queue is Queue.DONE else _BY_DUE
-    return _paged(scope.session, select(Ticket.id).where(found), order, wish, actor.page_size, total)
+    narrowed = _desk_narrowed(scope, wish, now)
+    counting, found, ids, order = (_queue.__wrapped__ if narrowed else _queue)(
+        and_(scope.condition, *narrowed) if narrowed else scope.condition, wish.queue, wish.door, actor.id
+    )
+    total = read(scope.session, counting).scalar() or 0
+    return _paged(scope.session, found, ids, order, wish, actor.page_size, total)
+
+
+@lru_cache(maxsize=128)
+def _queue(
+    condition: ColumnElement[bool], queue: Queue, door: DoorName | None, person_id: int
+) -> tuple[Select[int], ColumnElement[bool], Select[int], Order]:
+    """Return what a queue asks: how many there are, what it shows, and the ids of one page in its order."""
+    there = [Ticket.door == door] if door else []
+    found = and_(condition, _in_queue(queue, person_id), *there)
+    order = _ORDERS[Sort.UPDATED] if queue is Queue.DONE else _BY_DUE
+    return _counting([found]), found, _numbered(found, order), order
 
 
 def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
     """Return all figures of the desk in one statement, each counted to a thousand and one more."""
-    queues = [queue for queue in Queue if queue is not Queue.DONE]
-    wanted = [
-        *(_in_queue(queue, actor) for queue in queues),
-        *(Ticket.active.is_(True) & (Ticket.door == door) for door in DoorName),
-        _due_before(now),
-        _due_soon(now),
-    ]
-    figures = _counted(scope.session, [scope.condition & one for one in wanted])
-    doors = figures[len(queues) : len(queues) + len(DoorName)]
+    asked = _desk_figures(scope.condition)
+    figures = read(scope.session, asked, me=actor.id, now=now, soon=now + timedelta(hours=1)).one()
+    queues, doors = list(_FIGURES), figures[len(_FIGURES) : len(_FIGURES) + len(DoorName)]
     return DeskCounts(
         dict(zip(queues, figures, strict=False)),
         dict(zip(DoorName, doors, strict=True)),
@@ -313,30 +346,47 @@ def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
     )
 
 
-def _due_before(now: datetime) -> ColumnElement[bool]:
+@lru_cache(maxsize=8)
+def _desk_figures(condition: ColumnElement[bool]) -> Select[Any]:
+    wanted = [
+        *(_in_queue(queue, bindparam("me")) for queue in _FIGURES),
+        *(Ticket.active.is_(True) & (Ticket.door == door) for door in DoorName),
+        _due_before(bindparam("now", type_=Instant)),
+        _due_soon(bindparam("now", type_=Instant), bindparam("soon", type_=Instant)),
+    ]
+    return _counting([condition & one for one in wanted])
+
+
+def _due_before(now: Moment) -> ColumnElement[bool]:
     return Ticket.active.is_(True) & (Ticket.due_order < now)
 
 
-def _due_soon(now: datetime) -> ColumnElement[bool]:
-    return Ticket.active.is_(True) & (Ticket.due_order >= now) & (Ticket.due_order <= now + timedelta(hours=1))
+def _due_soon(now: Moment, soon: Moment) -> ColumnElement[bool]:
+    return Ticket.active.is_(True) & (Ticket.due_order >= now) & (Ticket.due_order <= soon)
 
 
-def others_of(ticket: Ticket, scope: Tickets, most: int = 5) -> Sequence[Ticket]:
-    """Return other active tickets of the same organization, soonest due first."""
+def others_of(ticket: Ticket, scope: Tickets, most: int = 5) -> Sequence[Any]:
+    """Return key, severity and summary of other active tickets of the same organization, soonest due first."""
     if ticket.organization_id is None:
         return []
-    same = (Ticket.organization_id == ticket.organization_id) & (Ticket.id != ticket.id) & Ticket.active.is_(True)
-    query = select(Ticket).where(scope.condition, same).order_by(*_BY_DUE.clauses())
-    return scope.session.scalars(query.limit(most)).unique().all()
+    asked = _others(scope.condition)
+    return read(scope.session, asked, organization=ticket.organization_id, ticket=ticket.id, most=most).all()
 
 
-def _in_queue(queue: Queue, actor: Person) -> ColumnElement[bool]:
+@lru_cache(maxsize=8)
+def _others(condition: ColumnElement[bool]) -> Select[str, Severity, str]:
+    same = (Ticket.organization_id == bindparam("organization")) & (Ticket.id != bindparam("ticket"))
+    query = select(Ticket.key, Ticket.severity, Ticket.summary).where(condition, same, Ticket.active.is_(True))
+    return query.order_by(*_BY_DUE.clauses()).limit(bindparam("most"))
+
+
+def _in_queue(queue: Queue, person_id: Number) -> ColumnElement[bool]:
     active = Ticket.active.is_(True)
     return {
         # Those that wait for their customer have no running promise: in the order of this queue they come last.
         Queue.DUE: active & (Ticket.state != TicketState.WAITING),
         Queue.UNASSIGNED: active & Ticket.assignee_id.is_(None),
-        Queue.MINE: active & (Ticket.assignee_id == actor.id),
+        Queue.MINE: active & (Ticket.assignee_id == person_id),
         Queue.WAITING: Ticket.state == TicketState.WAITING,
         Queue.ALL: active,
         Queue.DONE: Ticket.active.is_(False),
@@ -345,8 +395,6 @@ def _in_queue(queue: Queue, actor: Person) -> ColumnElement[bool]:
 
 def _desk_narrowed(scope: Tickets, wish: DeskWish, now: datetime) -> list[ColumnElement[bool]]:
     found = scope.matching(wish.text)
-    if wish.door:
-        found.append(Ticket.door == wish.door)
     if wish.when:
-        found.append(_due_before(now) if wish.when == "late" else _due_soon(now))
+        found.append(_due_before(now) if wish.when == "late" else _due_soon(now, now + timedelta(hours=1)))
     return found

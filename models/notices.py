@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
-from models.base import session_of
+from models.base import read, session_of
 from models.events import Event, EventKind, record
 from models.organizations import Membership
-from models.outbox import Letter, queue
+from models.outbox import Letter, queue_all
 from models.people import Person
-from models.tickets import Comment, Ticket, participants_of
+from models.tickets import Comment, Participant, Ticket, participants_of
 
 
 def note_event(ticket: Ticket, actor: Person | None, kind: EventKind, *, now: datetime, **data: object) -> Event:
@@ -33,8 +33,7 @@ def note_event(ticket: Ticket, actor: Person | None, kind: EventKind, *, now: da
 
 def tell(ticket: Ticket, actor: Person, letter: Letter, *, now: datetime, comment: Comment | None = None) -> None:
     """Queue mail about the ticket for everybody who takes part, but not for the one who acted."""
-    for person in _audience(ticket, actor):
-        post_to(ticket, person, letter, now=now, actor=actor, comment=comment)
+    _post(ticket, _audience(ticket, actor), letter, now=now, actor=actor, comment=comment)
 
 
 def post_to(
@@ -47,15 +46,28 @@ def post_to(
     comment: Comment | None = None,
 ) -> None:
     """Queue one letter about the ticket, with the facts that it is written from."""
+    _post(ticket, [person], letter, now=now, actor=actor, comment=comment)
+
+
+def _post(
+    ticket: Ticket,
+    people: Sequence[Person],
+    letter: Letter,
+    *,
+    now: datetime,
+    actor: Person | None,
+    comment: Comment | None,
+) -> None:
+    if not people:
+        return
     session = session_of(ticket)
-    cause = session.scalar(select(func.max(Event.id)).where(Event.ticket_id == ticket.id, Event.internal.is_(False)))
-    queue(
+    queue_all(
         session,
         letter,
-        to=person,
+        to=people,
         now=now,
         ticket_id=ticket.id,
-        event_id=cause,
+        event_id=read(session, _CAUSE, ticket=ticket.id).scalar(),
         actor=actor.name if actor else "",
         comment=comment.id if comment else None,
         state=ticket.state.value,
@@ -63,16 +75,25 @@ def post_to(
     )
 
 
-def _audience(ticket: Ticket, actor: Person | None) -> Iterable[Person]:
+_CAUSE = select(func.max(Event.id)).where(Event.ticket_id == bindparam("ticket"), Event.internal.is_(False))
+
+
+def _audience(ticket: Ticket, actor: Person | None) -> Sequence[Person]:
     """Return who gets mail: participants who may still see the ticket and its agent, without the one who acted."""
-    people = participants_of(ticket)
-    if ticket.organization_id is not None:
-        members = select(Membership.person_id).where(
-            Membership.organization_id == ticket.organization_id,
-            Membership.person_id.in_([person.id for person in people]),
-        )
-        still = set(session_of(ticket).scalars(members))
-        people = [person for person in people if person.id in still]
+    if ticket.organization_id is None:
+        people = participants_of(ticket)
+    else:
+        given = {"ticket": ticket.id, "organization": ticket.organization_id}
+        people = list(session_of(ticket).scalars(_MEMBERS_TAKING_PART, given))
     if ticket.assignee is not None and ticket.assignee not in people:
         people.append(ticket.assignee)
     return [p for p in people if p.active and (actor is None or p.id != actor.id)]
+
+
+_MEMBERS_TAKING_PART = (
+    select(Person)
+    .join(Participant, Participant.person_id == Person.id)
+    .join(Membership, Membership.person_id == Person.id)
+    .where(Participant.ticket_id == bindparam("ticket"), Membership.organization_id == bindparam("organization"))
+    .order_by(Participant.id)
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from sqlalchemy import String, select, update
+from sqlalchemy import String, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -36,9 +36,18 @@ def hold(session: Session, name: str) -> None:
 
 def next_number(session: Session, name: str) -> int:
     """Return the next number of the counter; concurrent callers never get the same one."""
-    bumped = update(Counter).where(Counter.name == name).values(value=Counter.value + 1)
-    if session.execute(bumped).rowcount != 1:  # type: ignore[attr-defined]
+    if session.execute(_BUMP, {"counter": name}).rowcount != 1:  # type: ignore[attr-defined]
         session.add(Counter(name=name, value=1))
         session.flush()
         return 1
-    return session.scalars(select(Counter.value).where(Counter.name == name)).one()
+    return int(session.scalars(_LAST, {"counter": name}).one())
+
+
+# The table, not the class: no session holds an object of it that would have to be kept the same.
+_COUNTERS = Counter.__table__
+_BUMP = (
+    update(_COUNTERS)  # type: ignore[arg-type]  # a class has its table, whatever the stubs say
+    .where(_COUNTERS.c.name == bindparam("counter"))
+    .values(value=_COUNTERS.c.value + 1)
+)
+_LAST = select(_COUNTERS.c.value).where(_COUNTERS.c.name == bindparam("counter"))

@@ -9,13 +9,13 @@ is delivered or given up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any, Protocol, cast
 from uuid import uuid4
 
-from sqlalchemy import CursorResult, ForeignKey, Index, String, and_, or_, select, update
+from sqlalchemy import CursorResult, ForeignKey, Index, String, and_, insert, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Labelled, Model, Refused, token
@@ -139,23 +139,51 @@ def queue(
     `now` is aware. `give_up_at` is when trying ends, five days from `now` if not given; a link that expires gives its
     end. `data` holds JSON facts that the letter is written from; a secret goes in as `token` and under no other name.
     """
-    message = Message(
-        public_id=uuid4().hex,
-        kind=letter,
-        recipient=to.email,
-        recipient_name=to.name,
-        person_id=to.id,
-        ticket_id=ticket_id,
-        event_id=event_id,
-        data=data,
-        state=MessageState.WAITING,
-        attempts=0,
-        next_at=now,
-        give_up_at=give_up_at or now + GIVE_UP_AFTER,
-        created_at=now,
-    )
+    message = Message(**_row(letter, to, now, ticket_id, event_id, give_up_at, data))
     session.add(message)
     return message
+
+
+def queue_all(
+    session: Session,
+    letter: Letter,
+    *,
+    to: Iterable[Addressee],
+    now: datetime,
+    ticket_id: int | None = None,
+    event_id: int | None = None,
+    **data: Any,  # noqa: ANN401 (facts of any JSON type)
+) -> None:
+    """Write the same letter for each recipient as `queue` does, in one statement, however many they are."""
+    rows = [_row(letter, one, now, ticket_id, event_id, None, data) for one in to]
+    if rows:
+        session.execute(insert(Message), rows)
+
+
+def _row(
+    letter: Letter,
+    to: Addressee,
+    now: datetime,
+    ticket_id: int | None,
+    event_id: int | None,
+    give_up_at: datetime | None,
+    data: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "public_id": uuid4().hex,
+        "kind": letter,
+        "recipient": to.email,
+        "recipient_name": to.name,
+        "person_id": to.id,
+        "ticket_id": ticket_id,
+        "event_id": event_id,
+        "data": data,
+        "state": MessageState.WAITING,
+        "attempts": 0,
+        "next_at": now,
+        "give_up_at": give_up_at or now + GIVE_UP_AFTER,
+        "created_at": now,
+    }
 
 
 def undelivered(session: Session, limit: int = 100) -> Sequence[Message]:

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
@@ -36,6 +37,23 @@ class Theme(Labelled):
     DARK = "dark", "Dark"
 
 
+@dataclass(frozen=True)
+class Badge:
+    """What a row shows of a person: the name, and the letters and the colour of the round picture."""
+
+    name: str
+    initials: str
+    hue: int
+
+
+@lru_cache(maxsize=2048)
+def badge_of(name: str, email_folded: str) -> Badge:
+    """Return the badge of whoever has that name and address: one or two letters, always the same of three colours."""
+    words = name.split()
+    initials = (words[0][:1] + (words[-1][:1] if len(words) > 1 else "")).upper() if words else ""
+    return Badge(name, initials, hashlib.sha256(email_folded.encode()).digest()[0] % 3)
+
+
 class Person(Model):
     """Somebody with an account: a customer, staff, or both."""
 
@@ -59,15 +77,19 @@ class Person(Model):
     memberships: Mapped[list[Membership]] = relationship(back_populates="person")
 
     @property
+    def badge(self) -> Badge:
+        """What a row shows of the person."""
+        return badge_of(self.name, self.email_folded)
+
+    @property
     def initials(self) -> str:
         """One or two letters for the round picture."""
-        words = self.name.split()
-        return (words[0][:1] + (words[-1][:1] if len(words) > 1 else "")).upper()
+        return self.badge.initials
 
     @property
     def hue(self) -> int:
         """Which of three quiet colours the round picture has: always the same for one person."""
-        return hashlib.sha256(self.email_folded.encode()).digest()[0] % 3
+        return self.badge.hue
 
     @property
     def first_name(self) -> str:

@@ -230,6 +230,16 @@ class ResponseTarget(Model):
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What is read of a promise to say how it stands, without the object that can change it."""
+
+    minutes: int
+    counted_seconds: int
+    due_at: datetime | None
+    met_at: datetime | None
+
+
+@dataclass(frozen=True)
 class ClockFace:
     """How a promise reads now: `mark` is ok, soon, over, paused, met, missed or none; `at` is its due time in UTC."""
 
@@ -241,7 +251,7 @@ class ClockFace:
 
 
 def face(
-    promise: ResponseTarget | None, zone: ZoneInfo, now: datetime, *, why: str = "", staff: bool = False
+    promise: ResponseTarget | Standing | None, zone: ZoneInfo, now: datetime, *, why: str = "", staff: bool = False
 ) -> ClockFace:
     """Return the face of a promise in the reader's zone, or of none with `why` there is none ("Basic plan").
 
@@ -259,7 +269,7 @@ def face(
     return _running(promise.due_at, zone, now)
 
 
-def _answered(promise: ResponseTarget, met_at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:
+def _answered(promise: ResponseTarget | Standing, met_at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:
     at = promise.due_at
     if at is not None and met_at > at:
         late = f"Missed by {duration(met_at - at)}"

@@ -23,18 +23,14 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    ForeignKey,
     Index,
     MetaData,
     PrimaryKeyConstraint,
     Select,
     String,
     Table,
-    Text,
     and_,
     column,
-    delete,
-    event,
     func,
     insert,
     literal,
@@ -43,15 +39,13 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.orm import Mapped, Session, mapped_column
-
-from models.base import Model
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
 
 # A longer word is cut, in texts and in searches alike.
 TERM_MOST = 60
-# Bounds of one request's terms, below what PostgreSQL keeps in one tsvector (1 MB).
-TERMS_MOST, BYTES_MOST = 10_000, 300_000
+# Bounds of what stands in the index for one request, below what PostgreSQL keeps in one tsvector (1 MB).
+ENTRIES_MOST, BYTES_MOST = 20_000, 600_000
 # More words do not make a search better, only slower.
 WORDS_MOST = 8
 STAFF = "s"
@@ -63,17 +57,6 @@ _JOINT = re.compile(r"[._\-@:]+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 # The voiced marks of Japanese make other letters, and no accents.
 _VOICED = frozenset("\u3099\u309a")
-
-
-class TicketText(Model):
-    """The terms of one request, in their normal form: each once, sorted, with a space between them."""
-
-    __tablename__ = "ticket_texts"
-
-    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), unique=True)
-    terms: Mapped[str] = mapped_column(Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"))
-    # What stands in internal notes alone.
-    notes: Mapped[str] = mapped_column(Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"))
 
 
 def scope_of(organization_id: int | None, opener_id: int) -> str:
@@ -122,38 +105,31 @@ def _words(*texts: str) -> Iterable[str]:
     yield from (c for c in unified if ord(c) > 127 and unicodedata.category(c) == "So")
 
 
-def add_text(session: Session, ticket_id: int, scope: str, *texts: str, internal: bool = False) -> None:
-    """Let the request be found by the texts as well; by those of an internal note, only for the staff."""
-    there = session.scalar(select(TicketText).where(TicketText.ticket_id == ticket_id))
-    row = there or TicketText(ticket_id=ticket_id, terms="", notes="")
-    old, old_notes = set(row.terms.split()), set(row.notes.split())
-    fresh = terms_of(*texts) - old
-    new, notes = (old, old_notes | fresh) if internal else (_bounded(old, fresh), old_notes)
-    notes = _bounded(new, notes) - new
-    if there is not None and (new, notes) == (old, old_notes):
-        return
-    row.terms, row.notes = " ".join(sorted(new)), " ".join(sorted(notes))
-    if there is None:
-        session.add(row)
-    session.flush()
-    index = _index_of(session)
-    index.write(session.connection(), ticket_id, _entries(scope, old, old_notes), _entries(scope, new, notes))
+def add_text(
+    session: Session, ticket_id: int, scope: str, *texts: str, internal: bool = False, fresh: bool = False
+) -> None:
+    """Let the request be found by the texts as well; by those of an internal note, only for the staff.
+
+    `fresh` says that nothing of the request was written before, which saves asking.
+    """
+    index, connection = _index_of(session), session.connection()
+    old = set() if fresh else index.read(connection, ticket_id)
+    scopes = (STAFF,) if internal else (scope, STAFF)
+    new = _bounded(old, {f"{one}/{term}" for term in terms_of(*texts) for one in scopes} - old)
+    if new != old:
+        index.write(connection, ticket_id, old, new)
 
 
 def _bounded(old: set[str], fresh: set[str]) -> set[str]:
     """Return both together, as far as there is room: what was there first stays."""
-    room, count, kept = BYTES_MOST - sum(len(t.encode()) + 1 for t in old), TERMS_MOST - len(old), set(old)
-    for term in sorted(fresh):
-        room, count = room - len(term.encode()) - 1, count - 1
-        if room < 0 or count < 0:
+    room, kept = BYTES_MOST - sum(len(entry.encode()) + 1 for entry in old), set(old)
+    # By term, so that what a customer finds, the staff finds as well.
+    for entry in sorted(fresh, key=lambda entry: entry.partition("/")[::-1]):
+        room -= len(entry.encode()) + 1
+        if room < 0 or len(kept) >= ENTRIES_MOST:
             break
-        kept.add(term)
+        kept.add(entry)
     return kept
-
-
-def _entries(scope: str, terms: set[str], notes: set[str]) -> list[str]:
-    """Return the terms behind the scopes in which they are found."""
-    return sorted([f"{scope}/{term}" for term in terms] + [f"{STAFF}/{term}" for term in terms | notes])
 
 
 def found_by(
@@ -166,35 +142,51 @@ def found_by(
     return [ticket_id.in_(_index_of(session).find(scopes, words))]
 
 
+def indexed(session: Session, ids: Sequence[int]) -> set[int]:
+    """Return those of the requests that are in the index."""
+    return _index_of(session).has(session.connection(), ids)
+
+
+def is_empty(session: Session) -> bool:
+    """Tell whether the index holds nothing."""
+    return session.connection().execute(text("SELECT 1 FROM ticket_index LIMIT 1")).first() is None
+
+
 def clear(session: Session) -> None:
-    """Forget all terms; the texts themselves are the caller's to delete."""
-    _index_of(session).clear(session.connection())
+    """Forget all terms."""
+    session.connection().execute(text("DELETE FROM ticket_index"))
 
 
 class _Fts5:
-    """SQLite: an FTS5 table without contents, whose tokens are our terms as they stand."""
+    """SQLite: an FTS5 table whose tokens are our terms as they stand."""
 
-    _options = "content='', detail='none', tokenize=\"ascii tokenchars '._-@:/'\""
+    _options = "detail='none', tokenize=\"ascii tokenchars '._-@:/'\""
     create = (f"CREATE VIRTUAL TABLE ticket_index USING fts5(terms, {_options})",)
-    drop = ("DROP TABLE IF EXISTS ticket_index",)
 
-    def write(self, connection: Connection, ticket_id: int, old: list[str], new: list[str]) -> None:
-        """Replace what stands there for the request; a table without contents must be told what that was."""
-        if old:
-            gone = text("INSERT INTO ticket_index (ticket_index, rowid, terms) VALUES ('delete', :id, :terms)")
-            connection.execute(gone, {"id": ticket_id, "terms": " ".join(old)})
-        here = text("INSERT INTO ticket_index (rowid, terms) VALUES (:id, :terms)")
-        connection.execute(here, {"id": ticket_id, "terms": " ".join(new)})
+    def read(self, connection: Connection, ticket_id: int) -> set[str]:
+        """Return what stands there for the request."""
+        there = connection.execute(text("SELECT terms FROM ticket_index WHERE rowid = :id"), {"id": ticket_id})
+        return set((there.scalar() or "").split())
+
+    def has(self, connection: Connection, ids: Sequence[int]) -> set[int]:
+        """Return those of the requests that stand there."""
+        index = table("ticket_index", column("rowid", BigInteger))
+        return set(connection.scalars(select(index.c.rowid).where(index.c.rowid.in_(ids))))
+
+    def write(self, connection: Connection, ticket_id: int, old: set[str], new: set[str]) -> None:
+        """Replace what stands there for the request."""
+        put = text(
+            "UPDATE ticket_index SET terms = :terms WHERE rowid = :id"
+            if old
+            else "INSERT INTO ticket_index (rowid, terms) VALUES (:id, :terms)"
+        )
+        connection.execute(put, {"id": ticket_id, "terms": " ".join(sorted(new))})
 
     def find(self, scopes: Sequence[str], words: Sequence[str]) -> Select[tuple[int]]:
         """Select the ids of the requests."""
         each = ("(" + " OR ".join(f'"{scope}/{word}"*' for scope in scopes) + ")" for word in words)
         index = table("ticket_index", column("rowid", BigInteger), column("ticket_index"))
         return select(index.c.rowid).where(index.c.ticket_index.op("MATCH")(" AND ".join(each)))
-
-    def clear(self, connection: Connection) -> None:
-        """Empty the index."""
-        connection.execute(text("INSERT INTO ticket_index (ticket_index) VALUES ('delete-all')"))
 
 
 class _Gin:
@@ -204,15 +196,24 @@ class _Gin:
         "CREATE TABLE ticket_index (ticket_id BIGINT CONSTRAINT pk_ticket_index PRIMARY KEY, terms TSVECTOR NOT NULL)",
         "CREATE INDEX ix_ticket_index_terms ON ticket_index USING gin (terms)",
     )
-    drop = ("DROP TABLE IF EXISTS ticket_index",)
 
-    def write(self, connection: Connection, ticket_id: int, _old: list[str], new: list[str]) -> None:
+    def read(self, connection: Connection, ticket_id: int) -> set[str]:
+        """Return what stands there for the request."""
+        there = text("SELECT tsvector_to_array(terms) FROM ticket_index WHERE ticket_id = :id")
+        return set(connection.execute(there, {"id": ticket_id}).scalar() or ())
+
+    def has(self, connection: Connection, ids: Sequence[int]) -> set[int]:
+        """Return those of the requests that stand there."""
+        index = table("ticket_index", column("ticket_id", BigInteger))
+        return set(connection.scalars(select(index.c.ticket_id).where(index.c.ticket_id.in_(ids))))
+
+    def write(self, connection: Connection, ticket_id: int, _old: set[str], new: set[str]) -> None:
         """Replace what stands there for the request."""
         put = text(
             "INSERT INTO ticket_index (ticket_id, terms) VALUES (:id, array_to_tsvector(CAST(:terms AS TEXT[]))) "
             "ON CONFLICT (ticket_id) DO UPDATE SET terms = excluded.terms"
         )
-        connection.execute(put, {"id": ticket_id, "terms": new})
+        connection.execute(put, {"id": ticket_id, "terms": list(new)})
 
     def find(self, scopes: Sequence[str], words: Sequence[str]) -> Select[tuple[int]]:
         """Select the ids of the requests."""
@@ -220,10 +221,6 @@ class _Gin:
         index = table("ticket_index", column("ticket_id", BigInteger), column("terms"))
         query = func.cast(literal(" & ".join(each)), postgresql.TSQUERY)
         return select(index.c.ticket_id).where(index.c.terms.op("@@")(query))
-
-    def clear(self, connection: Connection) -> None:
-        """Empty the index."""
-        connection.execute(text("DELETE FROM ticket_index"))
 
 
 class _Terms:
@@ -242,17 +239,19 @@ class _Terms:
         f"CREATE TABLE ticket_index ({_columns}, CONSTRAINT pk_ticket_index PRIMARY KEY (term, ticket_id), "  # noqa: ISC004
         "INDEX ix_ticket_index_ticket_id (ticket_id)) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     )
-    drop = ("DROP TABLE IF EXISTS ticket_index",)
 
-    def write(self, connection: Connection, ticket_id: int, old: list[str], new: list[str]) -> None:
-        """Write what is new and delete what is gone."""
-        before, after = set(old), set(new)
-        gone, fresh = before - after, after - before
-        if gone:
-            mine = (self.rows.c.ticket_id == ticket_id) & self.rows.c.term.in_(sorted(gone))
-            connection.execute(delete(self.rows).where(mine))
-        if fresh:
-            connection.execute(insert(self.rows), [{"term": t, "ticket_id": ticket_id} for t in sorted(fresh)])
+    def read(self, connection: Connection, ticket_id: int) -> set[str]:
+        """Return what stands there for the request."""
+        return set(connection.scalars(select(self.rows.c.term).where(self.rows.c.ticket_id == ticket_id)))
+
+    def has(self, connection: Connection, ids: Sequence[int]) -> set[int]:
+        """Return those of the requests that stand there."""
+        there = select(self.rows.c.ticket_id).where(self.rows.c.ticket_id.in_(ids)).distinct()
+        return set(connection.scalars(there))
+
+    def write(self, connection: Connection, ticket_id: int, old: set[str], new: set[str]) -> None:
+        """Write what is new: nothing that was said is ever taken back."""
+        connection.execute(insert(self.rows), [{"term": t, "ticket_id": ticket_id} for t in sorted(new - old)])
 
     def find(self, scopes: Sequence[str], words: Sequence[str]) -> Select[tuple[int]]:
         """Select the ids of the requests."""
@@ -266,10 +265,6 @@ class _Terms:
         ranges = (and_(term.term >= f"{s}/{word}", term.term < f"{s}/{word}\U0010ffff") for s in scopes)
         return select(term.ticket_id).where(or_(*ranges)).distinct()
 
-    def clear(self, connection: Connection) -> None:
-        """Empty the index."""
-        connection.execute(delete(self.rows))
-
 
 _INDEXES: dict[str, _Fts5 | _Gin] = {"sqlite": _Fts5(), "postgresql": _Gin()}
 _PLAIN = _Terms()
@@ -279,11 +274,7 @@ def _index_of(session: Session) -> _Fts5 | _Gin | _Terms:
     return _INDEXES.get(session.get_bind().dialect.name, _PLAIN)
 
 
-def _create(_target: MetaData, connection: Connection, **_more: object) -> None:
-    index = _INDEXES.get(connection.dialect.name, _PLAIN)
-    for statement in (*index.drop, *index.create):
+def create_index(_table: object, connection: Connection, **_more: object) -> None:
+    """Make the empty index of the database's kind; migrations say the same in their own words."""
+    for statement in _INDEXES.get(connection.dialect.name, _PLAIN).create:
         connection.exec_driver_sql(statement)
-
-
-# Whoever makes the tables from the models gets the index as well; migrations say the same in their own words.
-event.listen(TicketText.__table__, "after_create", _create)

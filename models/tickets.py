@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint, false, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    Text,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    event,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship, validates
+from sqlalchemy.orm import Mapped, Session, aliased, lazyload, mapped_column, relationship, validates
+from sqlalchemy.orm.attributes import set_committed_value
 
-from models.base import Labelled, Model, NotFound, session_of, to_write
+from models.base import Labelled, Model, NotFound, read, session_of, to_write
 from models.catalogue import DoorName, PlanName, Severity
 from models.organizations import Cluster, Organization, Visibility
 from models.people import Person
 from models.permissions import Permission, Role, allowed
 from models.promises import ResponseTarget
-from models.search import STAFF, found_by, scope_of
+from models.search import STAFF, create_index, found_by, scope_of
 
 # Product rule: replies reopen for so long after Resolved; then Closed is final.
 REOPEN_FOR = timedelta(days=14)
@@ -135,6 +153,10 @@ class Ticket(Model):
         return self.state is TicketState.CLOSED or (self.closes_at is not None and self.closes_at <= now)
 
 
+# Who makes the table of tickets makes the search index as well.
+event.listen(Ticket.__table__, "after_create", create_index)
+
+
 class Participant(Model):
     """Somebody who reads, answers and gets the mail of one ticket, the one who filed it included."""
 
@@ -144,6 +166,7 @@ class Participant(Model):
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
 
+    ticket: Mapped[Ticket] = relationship()
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
 
 
@@ -162,6 +185,7 @@ class Comment(Model):
     by_staff: Mapped[bool]
     internal: Mapped[bool] = mapped_column(default=False)
 
+    ticket: Mapped[Ticket] = relationship()
     # No inner join: timelines read messages beside events that have none.
     author: Mapped[Person] = relationship(lazy="joined")
 
@@ -180,15 +204,23 @@ class Submission(Model):
 
 def result_of(actor: Person, key: str) -> str | None:
     """Return where an earlier submission of the same form by the same person led; None when it is new."""
-    earlier = select(Submission.result).where(Submission.person_id == actor.id, Submission.key == key)
-    return session_of(actor).scalar(earlier)
+    return read(session_of(actor), _RESULT, person=actor.id, key=key).scalar()
+
+
+_RESULT = select(Submission.result).where(
+    Submission.person_id == bindparam("person"), Submission.key == bindparam("key")
+)
 
 
 def settle(actor: Person, key: str, result: str, *, now: datetime) -> None:
-    """Note that the form was taken; the unique row makes a second one fail at the flush."""
-    session = session_of(actor)
-    session.add(Submission(person_id=actor.id, key=key, result=result, at=now))
-    session.flush()
+    """Note that the form was taken; the unique row makes a second one fail here."""
+    note_taken(actor, key, result, now=now)
+    session_of(actor).flush()
+
+
+def note_taken(actor: Person, key: str, result: str, *, now: datetime) -> None:
+    """Note that the form was taken; the unique row makes a second one fail when the rest of the work is written."""
+    session_of(actor).add(Submission(person_id=actor.id, key=key, result=result, at=now))
 
 
 def seen_by(person: Person) -> ColumnElement[bool]:
@@ -197,16 +229,46 @@ def seen_by(person: Person) -> ColumnElement[bool]:
     One's own, those one takes part in, and those that the organization's visibility shows. Membership comes first:
     who leaves an organization loses its tickets at once. Confidential ones are for their participants alone.
     """
-    # Each side of the "or" begins with the organization, so that an index finds both: nobody's list reads all tickets.
-    alone = Ticket.organization_id.is_(None) & (Ticket.opener_id == person.id)
-    organizations = [m.organization_id for m in person.memberships]
+    return _seen(*_sight(person))
+
+
+def _sight(person: Person) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Return what decides what the person sees: who, in which organizations, and which of them show them everything."""
+    organizations = tuple(m.organization_id for m in person.memberships)
+    open_to_all = (m.organization_id for m in person.memberships if _sees_all(m.role, m.organization.visibility))
+    return person.id, organizations, tuple(open_to_all)
+
+
+# To put the conditions together costs several times what the database needs to answer them, and the same facts always
+# make the same ones. What is kept for one person, here and where these conditions are used, takes 55 KB.
+@lru_cache(maxsize=128)
+def _seen(
+    person_id: int,
+    organizations: tuple[int, ...],
+    open_to_all: tuple[int, ...],
+    state: TicketState | None = None,
+) -> ColumnElement[bool]:
+    # Each side of the "or" begins with the organization, and has the state if one is asked for, so that an index finds
+    # both: nobody's list reads all tickets.
+    narrowed = () if state is None else (Ticket.state == state,)
+    alone = and_(Ticket.organization_id.is_(None), Ticket.opener_id == person_id, *narrowed)
     if not organizations:
         return alone
-    shown: ColumnElement[bool] = Ticket.id.in_(select(Participant.ticket_id).where(Participant.person_id == person.id))
-    open_to_all = [m.organization_id for m in person.memberships if _sees_all(m.role, m.organization.visibility)]
+    part = (Participant.person_id == person_id) & (Participant.ticket_id == Ticket.id)
+    shown: ColumnElement[bool] = Ticket.id.in_(select(Participant.ticket_id).where(Participant.person_id == person_id))
     if open_to_all:
-        shown = or_(shown, Ticket.organization_id.in_(open_to_all) & Ticket.confidential.is_(False))
-    return or_(Ticket.organization_id.in_(organizations) & shown, alone)
+        # What nearly every row passes comes first: who takes part is then looked up for the confidential ones alone.
+        open_ones: ColumnElement[bool] = Ticket.confidential.is_(False)
+        if open_to_all != organizations:
+            open_ones = _among(open_to_all) & open_ones
+        shown = or_(open_ones, exists().where(part))
+    return or_(and_(_among(organizations), *narrowed, shown), alone)
+
+
+def _among(organizations: tuple[int, ...]) -> ColumnElement[bool]:
+    """Return the condition that a ticket is of one of them; for one alone it is a plain one, which costs less."""
+    first, *more = organizations
+    return Ticket.organization_id.in_(organizations) if more else Ticket.organization_id == first
 
 
 def _sees_all(role: Role, visibility: Visibility) -> bool:
@@ -240,9 +302,36 @@ class Tickets:
         """Return the ticket of that key, or None."""
         if len(key) > 20:
             return None
-        query = select(Ticket).where(Ticket.key == key.upper(), self.condition)
-        whole = to_write(query.options(joinedload(Ticket.targets)), self.session, Ticket)
-        return self.session.scalars(whole).unique().one_or_none()
+        query = to_write(_whole(self.condition), self.session, Ticket)
+        rows = self.session.execute(query, {"key": key.upper()}).all()
+        return _put_together(rows) if rows else None
+
+
+_OPENER, _ASSIGNEE = aliased(Person), aliased(Person)
+_PARTS = (Ticket.organization, Ticket.opener, Ticket.assignee)
+
+
+# Made once for all who see the same; its rows, put together here, cost a third of eager loading.
+@lru_cache(maxsize=128)
+def _whole(condition: ColumnElement[bool]) -> Select[Ticket, Organization, Person, Person, ResponseTarget]:
+    return (
+        select(Ticket, Organization, _OPENER, _ASSIGNEE, ResponseTarget)
+        .outerjoin(Organization, Organization.id == Ticket.organization_id)
+        .join(_OPENER, _OPENER.id == Ticket.opener_id)
+        .outerjoin(_ASSIGNEE, _ASSIGNEE.id == Ticket.assignee_id)
+        .outerjoin(ResponseTarget, ResponseTarget.ticket_id == Ticket.id)
+        .where(Ticket.key == bindparam("key"), condition)
+        .order_by(ResponseTarget.cycle)
+        .options(*(lazyload(part) for part in _PARTS))
+    )
+
+
+def _put_together(rows: Sequence[Any]) -> Ticket:
+    ticket, *parts, _ = rows[0]
+    for part, value in zip(_PARTS, parts, strict=True):
+        set_committed_value(ticket, part.key, value)
+    set_committed_value(ticket, "targets", [target for *_, target in rows if target])
+    return cast("Ticket", ticket)
 
 
 def tickets_of(actor: Person) -> Tickets:
@@ -254,16 +343,31 @@ def tickets_of(actor: Person) -> Tickets:
 def desk_of(actor: Person, roles: Iterable[Role]) -> Tickets:
     """Return all tickets for those whose roles let them see the desk, and none for others."""
     may = allowed(roles, Permission.DESK)
-    return Tickets(session_of(actor), Ticket.id.is_not(None) if may else false(), (STAFF,) if may else (), internal=may)
+    return Tickets(session_of(actor), _EVERY if may else false(), (STAFF,) if may else (), internal=may)
+
+
+_EVERY = Ticket.id.is_not(None)
 
 
 def participants_of(ticket: Ticket) -> list[Person]:
     """Return those who take part, the one who filed first."""
-    query = select(Participant).where(Participant.ticket_id == ticket.id).order_by(Participant.id)
-    return [participant.person for participant in session_of(ticket).scalars(query)]
+    return list(session_of(ticket).scalars(_PARTICIPANTS, {"ticket": ticket.id}))
+
+
+_PARTICIPANTS = (
+    select(Person)
+    .join(Participant, Participant.person_id == Person.id)
+    .where(Participant.ticket_id == bindparam("ticket"))
+    .order_by(Participant.id)
+)
 
 
 def waiting_for(person: Person) -> int:
     """Return how many requests wait for an answer of the person's side (counted to 99)."""
-    waiting = select(Ticket.id).where(seen_by(person), Ticket.state == TicketState.WAITING).limit(99)
-    return len(session_of(person).scalars(waiting).all())
+    return read(session_of(person), _waiting(*_sight(person))).scalar() or 0
+
+
+@lru_cache(maxsize=128)
+def _waiting(*sight: Any) -> Select[int]:  # noqa: ANN401 (what `_sight` returns)
+    some = select(Ticket.id).where(_seen(*sight, state=TicketState.WAITING)).limit(99)
+    return select(func.count()).select_from(some.subquery())

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, bindparam, exists, or_, select
 
 from models.attachments import Attachment, attachments_of
-from models.base import session_of
+from models.base import read, session_of
 from models.events import Event, EventKind
-from models.people import Person
+from models.people import Badge, Person, badge_of
 from models.tickets import Comment, Ticket, TicketState
 from models.wording import duration, hours
 
@@ -46,6 +48,17 @@ _ICONS = {
 
 
 @dataclass(frozen=True)
+class Said:
+    """A message as the timeline shows it: the sanitised HTML, and who wrote it."""
+
+    id: int
+    html: str
+    by_staff: bool
+    internal: bool
+    author: Badge
+
+
+@dataclass(frozen=True)
 class Entry:
     """One entry: a message with its files, or a thin line (`words`, after the name of who did it)."""
 
@@ -55,7 +68,7 @@ class Entry:
     words: str
     icon: str
     link: str = ""
-    comment: Comment | None = None
+    comment: Said | None = None
     files: tuple[Attachment, ...] = ()
 
 
@@ -81,47 +94,79 @@ def timeline_of(
 ) -> Timeline:
     """Return the last entries of the ticket's timeline, or the last before the event with the id `before`.
 
-    Notes and their kind come only with `internal`; `desk` chooses the words for staff. Two statements.
+    Notes and their kind come only with `internal`; `desk` chooses the words for staff. One statement, and another for
+    files where there are any.
     """
     session = session_of(ticket)
-    mine = (Event.ticket_id == ticket.id) & Event.kind.in_(_SHOWN)
-    if not internal:
-        mine &= Event.internal.is_(False)
-    if before:
-        at = select(Event.at).where(Event.id == before, Event.ticket_id == ticket.id).scalar_subquery()
-        mine &= or_(Event.at < at, (Event.at == at) & (Event.id < before))
-    query = (
-        select(Event, Person.name, Comment)
-        .outerjoin(Person, Person.id == Event.actor_id)
-        .outerjoin(Comment, Comment.id == Event.comment_id)
-        .where(mine)
-        .order_by(Event.at.desc(), Event.id.desc())
-        .limit(most + 1)
-    )
-    rows = session.execute(query).unique().all()
+    given = {"ticket": ticket.id, "before": before, "most": most + 1}
+    rows = read(session, _latest(internal=internal, before=bool(before)), **given).all()
     more, rows = len(rows) > most, rows[:most][::-1]
-    files = attachments_of([comment.id for _, _, comment in rows if comment], session)
-    entries = [_entry(event, name or "", comment, files, desk=desk) for event, name, comment in rows]
+    files = attachments_of([row.comment_id for row in rows if row.files], session)
+    entries = [_entry(row, files, desk=desk) for row in rows]
     return Timeline(entries, entries[0].id if more and entries else 0, before)
 
 
-def _entry(
-    event: Event, name: str, comment: Comment | None, files: dict[int, list[Attachment]], *, desk: bool
-) -> Entry:
+# Tables, not classes: the statements are made once, and read plain values.
+_EVENTS, _COMMENTS, _FILES = Event.__table__, Comment.__table__, Attachment.__table__
+_ACTORS, _AUTHORS = Person.__table__.alias("actors"), Person.__table__.alias("authors")
+_ENTRIES = (
+    select(
+        _EVENTS.c.id,
+        _EVENTS.c.kind,
+        _EVENTS.c.at,
+        _EVENTS.c.actor_id,
+        _EVENTS.c.data,
+        _ACTORS.c.name.label("who"),
+        _COMMENTS.c.id.label("comment_id"),
+        _COMMENTS.c.html,
+        _COMMENTS.c.by_staff,
+        _COMMENTS.c.internal,
+        _AUTHORS.c.name.label("author"),
+        _AUTHORS.c.email_folded.label("author_email"),
+        exists().where(_FILES.c.comment_id == _COMMENTS.c.id).label("files"),
+    )
+    .select_from(_EVENTS)
+    .outerjoin(_ACTORS, _ACTORS.c.id == _EVENTS.c.actor_id)
+    .outerjoin(_COMMENTS, _COMMENTS.c.id == _EVENTS.c.comment_id)
+    .outerjoin(_AUTHORS, _AUTHORS.c.id == _COMMENTS.c.author_id)
+    .where(_EVENTS.c.ticket_id == bindparam("ticket"), _EVENTS.c.kind.in_(_SHOWN))
+)
+_LATER_FIRST = (_EVENTS.c.at.desc(), _EVENTS.c.id.desc())
+
+
+@cache
+def _latest(*, internal: bool, before: bool) -> Select[Any]:
+    query = _ENTRIES.order_by(*_LATER_FIRST).limit(bindparam("most"))
+    if not internal:
+        query = query.where(_EVENTS.c.internal.is_(False))
+    if before:
+        that = _EVENTS.alias("that")
+        at = select(that.c.at).where(that.c.id == bindparam("before"), that.c.ticket_id == bindparam("ticket"))
+        moment = at.scalar_subquery()
+        same = (_EVENTS.c.at == moment) & (_EVENTS.c.id < bindparam("before"))
+        query = query.where(or_(_EVENTS.c.at < moment, same))
+    return query
+
+
+def _entry(row: Any, files: dict[int, list[Attachment]], *, desk: bool) -> Entry:  # noqa: ANN401 (a row of _ENTRIES)
+    said = None
+    if row.comment_id is not None:
+        author = badge_of(row.author, row.author_email)
+        said = Said(row.comment_id, row.html, row.by_staff, row.internal, author)
     return Entry(
-        id=event.id,
-        at=event.at,
+        id=row.id,
+        at=row.at,
         # The promise is the company's, not the person's whose reply met or missed it.
-        who="" if event.kind in {EventKind.PROMISE_MET, EventKind.PROMISE_MISSED} else name,
-        words="" if comment else _words(event, desk=desk),
-        icon=_ICONS.get(event.kind, "history"),
-        link=str(event.data.get("key", "")) if event.kind is EventKind.TICKET_FOLLOWED_UP else "",
-        comment=comment,
-        files=tuple(files.get(comment.id, ())) if comment else (),
+        who="" if row.kind in {EventKind.PROMISE_MET, EventKind.PROMISE_MISSED} else row.who or "",
+        words="" if said else _words(row, desk=desk),
+        icon=_ICONS.get(row.kind, "history"),
+        link=str(row.data.get("key", "")) if row.kind is EventKind.TICKET_FOLLOWED_UP else "",
+        comment=said,
+        files=tuple(files.get(said.id, ())) if said else (),
     )
 
 
-def _words(event: Event, *, desk: bool) -> str:
+def _words(event: Any, *, desk: bool) -> str:  # noqa: ANN401 (a row of _ENTRIES)
     data = event.data
     match event.kind:
         case EventKind.TICKET_STATE:
@@ -149,7 +194,7 @@ def _words(event: Event, *, desk: bool) -> str:
     return words
 
 
-def _promise_words(event: Event) -> str:
+def _promise_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
     data = event.data
     if event.kind is EventKind.PROMISE_MET:
         return f"First-reply target met in {hours(timedelta(seconds=data['taken']))} of {data['words']}"
@@ -163,16 +208,6 @@ def _because(reason: object) -> str:
 
 def changes_since(ticket: Ticket, actor: Person, seen: int) -> list[Entry]:
     """Return what others did on the ticket after the event with the id `seen`, in order (fifty at most)."""
-    session = session_of(ticket)
-    later = (Event.ticket_id == ticket.id) & Event.kind.in_(_SHOWN) & (Event.id > seen)
-    others = later & (Event.actor_id != actor.id)
-    query = (
-        select(Event, Person.name, Comment)
-        .outerjoin(Person, Person.id == Event.actor_id)
-        .outerjoin(Comment, Comment.id == Event.comment_id)
-        .where(others)
-        .order_by(Event.at, Event.id)
-        .limit(50)
-    )
-    rows = session.execute(query).unique().all()
-    return [_entry(event, name or "", comment, {}, desk=True) for event, name, comment in rows]
+    later = _ENTRIES.where(_EVENTS.c.id > seen, _EVENTS.c.actor_id != actor.id).order_by(_EVENTS.c.at, _EVENTS.c.id)
+    rows = session_of(ticket).execute(later.limit(50), {"ticket": ticket.id}).all()
+    return [_entry(row, {}, desk=True) for row in rows]

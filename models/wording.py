@@ -23,7 +23,7 @@ def moment(at: datetime, zone: ZoneInfo, now: datetime) -> str:
     `at` and `now` are aware.
     """
     local, today = at.astimezone(zone), now.astimezone(zone).date()
-    clock = f"{local:%H:%M}"
+    clock = f"{local.hour:02}:{local.minute:02}"
     if local.date() == today:
         return f"Today, {clock}"
     if local.date() == today - DAY:
@@ -109,7 +109,7 @@ def size(count: int) -> str:
 
 def utc(at: datetime) -> str:
     """Return an aware moment for a `datetime` attribute: "2026-11-25T13:18:00Z"."""
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{at.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 @lru_cache(maxsize=1)

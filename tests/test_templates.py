@@ -8,9 +8,12 @@ import html5lib
 import pytest
 import wtforms
 from jinja2 import ChoiceLoader, DictLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired
+
+from blueprints.pages import attributes
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 PAGES = sorted(TEMPLATES.rglob("*.html"))
@@ -120,8 +123,14 @@ def render(source: str, flashes: list[tuple[str, str]] | None = None, **context:
         autoescape=True,
         undefined=StrictUndefined,
     )
-    environment.globals.update(
+    environment.filters.update(
+        attributes=attributes,
         asset=lambda name: f"/static/{name}?v=1",
+        icon=lambda name: Markup('<svg class="i" aria-hidden="true"><use href="/static/icons.svg#{}"/></svg>').format(
+            name
+        ),
+    )
+    environment.globals.update(
         csrf_token=lambda: "token",
         get_flashed_messages=lambda with_categories: flashes or [],
     )

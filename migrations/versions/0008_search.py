@@ -36,8 +36,7 @@ OLD = {
 }
 INDEX = {
     "sqlite": (
-        "CREATE VIRTUAL TABLE ticket_index USING fts5(terms, content='', detail='none', "
-        "tokenize=\"ascii tokenchars '._-@:/'\")",
+        "CREATE VIRTUAL TABLE ticket_index USING fts5(terms, detail='none', tokenize=\"ascii tokenchars '._-@:/'\")",
     ),
     "postgresql": (
         "CREATE TABLE ticket_index (ticket_id BIGINT CONSTRAINT pk_ticket_index PRIMARY KEY, terms TSVECTOR NOT NULL)",
@@ -70,16 +69,6 @@ def upgrade():
         op.create_index(name, "tickets", columns)
     for name in OLD:
         op.drop_index(name, table_name="tickets")
-    op.create_table(
-        "ticket_texts",
-        sa.Column("ticket_id", Id, nullable=False),
-        sa.Column("terms", Body, nullable=False),
-        sa.Column("notes", Body, nullable=False),
-        sa.Column("id", Id, nullable=False),
-        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name="fk_ticket_texts_ticket_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_ticket_texts"),
-        sa.UniqueConstraint("ticket_id", name="uq_ticket_texts_ticket_id"),
-    )
     for statement in INDEX.get(op.get_bind().dialect.name, PLAIN):
         op.get_bind().exec_driver_sql(statement)
 
@@ -91,12 +80,10 @@ def downgrade():
         op.drop_index(name, table_name="tickets")
     with op.batch_alter_table("tickets") as tickets:
         tickets.add_column(sa.Column("search_text", Body, nullable=True))
-    op.execute(
-        "UPDATE tickets SET search_text = coalesce((SELECT terms FROM ticket_texts WHERE ticket_id = tickets.id), '')"
-    )
+    # What an older program finds by words are then the summaries alone, until a request is answered.
+    op.execute("UPDATE tickets SET search_text = lower(summary)")
     with op.batch_alter_table("tickets") as tickets:
         tickets.alter_column("search_text", existing_type=Body, nullable=False)
         tickets.drop_column("active")
         tickets.drop_column("due_order")
     op.get_bind().exec_driver_sql("DROP TABLE ticket_index")
-    op.drop_table("ticket_texts")
