@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import pytest
 from journeys.portal import HERE, Portal
-from stores import BUCKET, KEYS, S3Server
+from stores import BUCKET, KEYS, S3Server, free_port
 
 from models.demo import PASSWORD
 
@@ -156,7 +156,7 @@ def test_a_wrong_bucket_is_refused_by_name_at_the_start(tmp_path: Path) -> None:
     server = S3Server()
     try:
         wrong = {"FILES": "s3", "S3_BUCKET": "no-such-bucket", "S3_ENDPOINT": server.address}
-        ended = serve_with(tmp_path / "data", **wrong, PORT=str(server.port + 1))
+        ended = serve_with(tmp_path / "data", **wrong, PORT=str(free_port()))
     finally:
         server.stop()
     assert (ended.returncode, ended.stderr) == (1, "S3_BUCKET: the store has no bucket no-such-bucket.\n")
