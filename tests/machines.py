@@ -1,4 +1,4 @@
-"""Machines of one installation, each a real process tree with a data folder of its own, and a gate to their database."""
+"""Machines of one installation, each a process tree with a data folder of its own, and a gate to their database."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.message import Message
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -99,7 +100,7 @@ class Answer:
 
     status: int
     text: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Message = field(default_factory=Message)
     took: float = 0.0
 
 
@@ -139,7 +140,7 @@ class Client:
         except ConnectionRefusedError:
             return Answer(0)
         except (OSError, http.client.HTTPException) as broken:
-            return Answer(-1, repr(broken), {}, time.monotonic() - start)
+            return Answer(-1, repr(broken), took=time.monotonic() - start)
         finally:
             connection.close()
         for cookie in response.headers.get_all("Set-Cookie", []):
@@ -147,7 +148,7 @@ class Client:
             self.cookies[name] = value
         if found := re.search(r'name="csrf_token"[^>]*value="([^"]+)"', text):
             self.csrf = html.unescape(found[1])
-        return Answer(response.status, text, dict(response.headers), time.monotonic() - start)
+        return Answer(response.status, text, response.headers, time.monotonic() - start)
 
     def sign_in(self, email: str, password: str = PASSWORD) -> Answer:
         self.get("/sign-in")
@@ -210,7 +211,7 @@ class Gate:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     # Another thread may be reading from it: only this wakes it up, so that the reset goes out.
                     end.shutdown(socket.SHUT_RD)
-                    end.close()
+                end.close()
         self.pairs.clear()
 
     def refuse(self) -> None:

@@ -102,9 +102,9 @@ def test_nothing_that_was_acknowledged_is_lost_or_doubled_when_machines_die(floo
     customer = Client(webs[0])
     assert customer.sign_in(OWNER).status == 303
     assert "<h1>Requests</h1>" in customer.at(webs[1]).get("/requests").text
-    ticket = (
-        customer.file("The one that all reply to", token()).headers["Location"].rpartition("/")[2].partition("?")[0]
-    )
+    first = customer.file("The one that all reply to", token())
+    assert first.status == 303, first
+    ticket = first.headers["Location"].rpartition("/")[2].partition("?")[0]
 
     filed: list[str] = []
     replied: list[str] = []
