@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -18,8 +19,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from factories import Town, settle_town
 from flask import Flask
-from machines import Answer, Client, Machine, free_port, until
-from sqlalchemy import select, update
+from machines import Answer, Client, Gate, Machine, free_port, until
+from sqlalchemy import make_url, select, update
 from sqlalchemy.orm import Session
 
 from models.base import token
@@ -94,6 +95,36 @@ def fill(floor: Floor) -> None:
         session.commit()
 
 
+@dataclass
+class Sent:
+    """What customers sent to the machines, and which of it was acknowledged."""
+
+    webs: list[Machine]
+    ticket: str
+    filed: list[str] = field(default_factory=list)
+    replied: list[str] = field(default_factory=list)
+    retried: list[str] = field(default_factory=list)
+
+    def work(self, customer: Client, number: int) -> None:
+        """File and reply, each through the machine whose turn it is."""
+        for r in range(ROUNDS):
+            self._send(customer, f"Filed {number}-{r}", number + r)
+            self._send(customer, f"Replied {number}-{r}", number + r)
+
+    def _send(self, customer: Client, mark: str, first: int) -> None:
+        key, filing = token(), mark.startswith("Filed")
+        for turn in range(first, first + 60):
+            mine = customer.at(self.webs[turn % len(self.webs)])
+            answer = mine.file(mark, key) if filing else mine.reply(self.ticket, mark, key)
+            if answer.status == 303:
+                (self.filed if filing else self.replied).append(mark)
+                return
+            # As a person would: what was not acknowledged is sent again, by the same form.
+            assert answer.status in {0, -1, 409, 503}, answer
+            self.retried.append(mark)
+            time.sleep(0.1)
+
+
 def test_nothing_that_was_acknowledged_is_lost_or_doubled_when_machines_die(floor: Floor) -> None:
     began = time.monotonic()
     # Both find the database empty: one of them makes the tables, the other waits for it.
@@ -106,30 +137,15 @@ def test_nothing_that_was_acknowledged_is_lost_or_doubled_when_machines_die(floo
     assert first.status == 303, first
     ticket = first.headers["Location"].rpartition("/")[2].partition("?")[0]
 
-    filed: list[str] = []
-    replied: list[str] = []
-    retried: list[str] = []
-
-    def customer_work(number: int) -> None:
-        mine = customer.at(webs[number % 2])
-        for r in range(ROUNDS):
-            for kind, kept in (("Filed", filed), ("Replied", replied)):
-                mark, key = f"{kind} {number}-{r}", token()
-                for web in itertools.islice(itertools.cycle(webs), number + r, number + r + 60):
-                    mine = mine.at(web)
-                    answer = mine.file(mark, key) if kind == "Filed" else mine.reply(ticket, mark, key)
-                    if answer.status == 303:
-                        kept.append(mark)
-                        break
-                    # As a person would: what was not acknowledged is sent again, by the same form.
-                    assert answer.status in {0, -1, 409, 503}, answer
-                    retried.append(mark)
-                    time.sleep(0.1)
-
-    threads = [threading.Thread(target=customer_work, args=(number,)) for number in range(CLIENTS)]
+    sent = Sent(webs, ticket)
+    threads = [threading.Thread(target=sent.work, args=(customer, number)) for number in range(CLIENTS)]
     for thread in threads:
         thread.start()
-    until(lambda: len(filed) + len(replied) >= CLIENTS * 3 and len(floor.post.kept) >= 3, 20, "the first requests")
+    until(
+        lambda: len(sent.filed) + len(sent.replied) >= CLIENTS * 3 and len(floor.post.kept) >= 3,
+        20,
+        "the first requests",
+    )
     webs[1].kill()
     workers[1].kill()
     time.sleep(0.5)
@@ -139,21 +155,20 @@ def test_nothing_that_was_acknowledged_is_lost_or_doubled_when_machines_die(floo
         thread.join(40)
 
     everything = sorted(f"{c}-{r}" for c in range(CLIENTS) for r in range(ROUNDS))
-    assert sorted(mark.split()[1] for mark in filed) == everything
-    assert sorted(mark.split()[1] for mark in replied) == everything
-    assert retried, "the kill was not noticed by anybody"
+    assert sorted(mark.split()[1] for mark in sent.filed) == everything
+    assert sorted(mark.split()[1] for mark in sent.replied) == everything
+    assert sent.retried, "the kill was not noticed by anybody"
     found = Counter(floor.town.scalars(select(Ticket.summary).where(Ticket.summary.startswith("Filed "))))
-    assert found == Counter(filed)
+    assert found == Counter(sent.filed)
     found = Counter(floor.town.scalars(select(Comment.source).where(Comment.source.startswith("Replied "))))
-    assert found == Counter(replied)
+    assert found == Counter(sent.replied)
     keys = floor.town.scalars(select(Ticket.key))
     assert len(keys) == len(set(keys)) == 1 + CLIENTS * ROUNDS
 
     # What the killed worker had in hand is another's when its lease has run out, which is moved up here.
     with floor.town.open() as session:
         session.execute(update(Message).where(Message.lease.is_not(None)).values(leased_until=Message.created_at))
-    sent = {MessageState.SENT}
-    until(lambda: set(floor.town.scalars(select(Message.state))) == sent, 30, "every letter is sent")
+    until(lambda: set(floor.town.scalars(select(Message.state))) == {MessageState.SENT}, 30, "every letter is sent")
     names = set(floor.town.scalars(select(Message.public_id)))
     letters = Counter(name.strip("<>").partition("@")[0] for name in floor.post.kept)
     assert {name for name in names if not any(name in letter for letter in letters)} == set()
@@ -183,48 +198,73 @@ def test_a_machine_with_another_secret_does_not_start(floor: Floor) -> None:
     assert floor.start("web").process.wait(20) == 1  # type: ignore[union-attr]
 
 
+@dataclass
+class Balancer:
+    """Leads customers to the machines that are ready, and looks twice a second which those are, as all of them do."""
+
+    floor: Floor
+    standing: list[Machine]
+    answers: list[Answer] = field(default_factory=list)
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def look(self) -> None:
+        while not self.done.wait(0.5):
+            self.standing = [one for one in self.floor.machines if Client(one).get("/readyz").status == 200]
+
+    def ask(self, customer: Client, number: int) -> None:
+        for r in itertools.count():
+            if self.done.wait(0.1):
+                return
+            standing = self.standing
+            mine = customer.at(standing[r % len(standing)])
+            self.answers.append(mine.file(f"Kept {number}-{r}", token()) if r % 2 else mine.get("/requests"))
+
+
 def test_no_request_fails_while_a_machine_is_drained_and_another_takes_over(floor: Floor) -> None:
     old = floor.webs(1, DRAIN_SECONDS="2")[0]
     fill(floor)
     customer = Client(old)
     assert customer.sign_in(OWNER).status == 303
-    standing, done = [old], threading.Event()
-    answers: list[Answer] = []
-
-    def balance() -> None:
-        """Do what every load balancer does: ask for health twice a second, and lead nobody to who is not ready."""
-        while not done.wait(0.5):
-            for machine in floor.machines:
-                if Client(machine).get("/readyz").status == 200:
-                    if machine not in standing:
-                        standing.append(machine)
-                elif machine in standing:
-                    standing.remove(machine)
-
-    def ask(number: int) -> None:
-        for r in itertools.count():
-            if done.wait(0.1):
-                return
-            mine = customer.at(standing[r % len(standing)])
-            mark = f"Kept {number}-{r}"
-            answers.append(mine.file(mark, token()) if r % 2 else mine.get("/requests"))
-
-    threads = [threading.Thread(target=balance), *(threading.Thread(target=ask, args=(n,)) for n in range(3))]
+    balancer = Balancer(floor, [old])
+    asking = [threading.Thread(target=balancer.ask, args=(customer, number)) for number in range(3)]
+    threads = [threading.Thread(target=balancer.look), *asking]
     for thread in threads:
         thread.start()
     time.sleep(1)
     new = floor.webs(1)[0]
-    until(lambda: new in standing, 5, "the new machine is in use")
+    until(lambda: new in balancer.standing, 5, "the new machine is in use")
     assert old.stop() == 0
-    after = len(answers)
-    until(lambda: len(answers) > after + 10, 10, "the new machine answers")
-    done.set()
+    after = len(balancer.answers)
+    until(lambda: len(balancer.answers) > after + 10, 10, "the new machine answers")
+    balancer.done.set()
     for thread in threads:
         thread.join(20)
-    assert standing == [new]
-    assert {answer.status for answer in answers} == {200, 303}, Counter(answer.status for answer in answers)
+    assert balancer.standing == [new]
+    statuses = Counter(answer.status for answer in balancer.answers)
+    assert set(statuses) == {200, 303}, statuses
     filed = floor.town.scalars(select(Ticket.summary).where(Ticket.summary.startswith("Kept ")))
-    assert len(filed) == len(set(filed)) == sum(answer.status == 303 for answer in answers)
+    assert len(filed) == len(set(filed)) == statuses[303]
+
+
+def test_what_a_machine_works_on_when_it_is_told_to_stop_is_answered(floor: Floor) -> None:
+    own = make_url(floor.settings["DATABASE_URL"])
+    gate = Gate(own.port or 5432)
+    through = own.set(host="127.0.0.1", port=gate.port).render_as_string(hide_password=False)
+    web = floor.webs(1, DATABASE_URL=through)[0]
+    fill(floor)
+    customer = Client(web)
+    assert customer.sign_in(OWNER).status == 303
+    gate.freeze()
+    with ThreadPoolExecutor() as crowd:
+        waiting = [crowd.submit(customer.file, f"Last {number}", token()) for number in range(3)]
+        time.sleep(1)
+        ending = crowd.submit(web.stop)
+        time.sleep(2)
+        gate.open()
+        assert [one.result().status for one in waiting] == [303] * 3
+        assert ending.result() == 0
+    assert floor.town.count(Ticket, Ticket.summary.startswith("Last ")) == 3
+    gate.refuse()
 
 
 def test_a_worker_that_is_stopped_finishes_the_letter_in_its_hands(floor: Floor) -> None:
