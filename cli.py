@@ -213,16 +213,24 @@ def know_migrations(app: Flask) -> None:
 
 
 def migrate_database() -> None:
-    """Bring the database to the newest version, making it if there is none; quick when it is there already."""
+    """Bring the database to the newest version, making it if there is none; quick when it is there already.
+
+    Exits with one line when the database is ahead of this program.
+    """
     from alembic.script import ScriptDirectory
     from flask_migrate import upgrade
 
     know_migrations(current_app)
 
-    newest = ScriptDirectory(str(HERE / "migrations")).get_current_head()
+    script = ScriptDirectory(str(HERE / "migrations"))
+    newest = script.get_current_head()
     with db.engine.connect() as connection:
         made = inspect(connection).has_table("alembic_version")
         present = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if made else None
+    if present is not None and present not in {one.revision for one in script.walk_revisions()}:
+        sys.exit(
+            f"DATABASE_URL: the database belongs to a newer version of the program (schema {present}). Update this."
+        )
     if present != newest:
         upgrade(directory=str(HERE / "migrations"))
     if is_missing(db.session()):

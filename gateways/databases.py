@@ -213,8 +213,8 @@ def _in_order(
     _connection: Connection,
     _cursor: object,
     statement: str,
-    given: Any,
-    *_more: object,  # noqa: ANN401 (any form)
+    given: Any,  # noqa: ANN401 (whatever form the driver takes)
+    *_more: object,
 ) -> tuple[str, Any]:
     if statement.lstrip().startswith("CREATE TABLE") and "AUTO_INCREMENT" in statement:
         statement = f"{statement.rstrip()} /*T![auto_id_cache] AUTO_ID_CACHE 1 */"
