@@ -1,55 +1,51 @@
-"""The commands: serve and worker keep the portal running; setup and seed fill an empty one."""
+"""The commands: serve, web and worker keep the portal running; setup and seed fill an empty one."""
 
 from __future__ import annotations
 
-import ctypes
+import hmac
 import logging
 import os
 import re
 import secrets
 import signal
 import socket
-import subprocess
 import sys
-import time
-from contextlib import suppress
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
-from types import FrameType
 from typing import BinaryIO
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy import inspect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from config import Settings
 from extensions import clock, db, outside
-from models.demo import ACCOUNTS, PASSWORD
+from gateways.databases import UnsuitableDatabase
 from models.directory import BadDocument, import_directory
 from models.entrance import SET_UP_LIFE, has_administrator, make_link
 from models.indexing import index_all, index_anew, is_missing
+from models.installation import KEY_MARK, fact, set_fact
 from models.outside import WrongStore
 from models.seeds import empty, found, is_demo, is_empty, plant
+from supervisor import Supervisor
 from worker import work
 
+log = logging.getLogger(__name__)
+
 HERE = Path(__file__).parent
-# For the C library: give the 19 MiB of a password's hash back at once, and do not keep a heap for every thread.
-_THRIFT = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 _NOT_READY = (
     "The database is missing or of an older version, and a dry run writes nothing. Run `make setup` first, or start "
     "the new version once."
 )
-# The child processes get so long to finish what they are doing.
-STOP_WITHIN = 12.0
 
 
 def init(app: Flask) -> None:
     """Give the app its commands."""
-    for command in (serve, worker, setup, seed, settings, directory, turn_clock, write_index):
+    for command in (serve, web, worker, new_secret, setup, seed, settings, directory, turn_clock, write_index):
         app.cli.add_command(command)
     if "db" in sys.argv[1:2]:
         # Those who write migrations: the commands of Flask-Migrate.
@@ -61,19 +57,27 @@ def init(app: Flask) -> None:
 def serve() -> None:
     """Start the portal: bring the database up to date, then run the web server and the worker."""
     chosen = outside().settings
-    _check_port(chosen)
-    _check_files()
-    migrate_database()
-    _keep_apart(chosen)
+    _prepare(chosen)
     if chosen.demo:
         if is_empty(db.session()):
             print("Filling the demo world …", flush=True)
             _plant()
     elif not has_administrator(db.session()):
         _print_set_up_link(chosen)
-    db.session.remove()
-    db.engine.dispose()
+    _close()
     sys.exit(Supervisor(chosen).run())
+
+
+@click.command()
+@with_appcontext
+def web() -> None:
+    """Start web processes alone, beside those of other machines; workers run elsewhere (flask worker)."""
+    chosen = outside().settings
+    _prepare(chosen)
+    if not chosen.demo and not has_administrator(db.session()):
+        print("Nobody administers this installation yet: `flask setup` prints the link for it.", flush=True)
+    _close()
+    sys.exit(Supervisor(chosen, with_worker=False).run())
 
 
 @click.command()
@@ -86,7 +90,18 @@ def worker(with_parent: bool) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda _sign, _frame: stop.set())
     parent = os.getppid()
+    _wait_for_secret(stop)
     work(stop, lives=(lambda: os.getppid() == parent) if with_parent else (lambda: True))
+
+
+@click.command("new-secret")
+@with_appcontext
+def new_secret() -> None:
+    """Take the SECRET_KEY in use now as the one of all machines. Everybody is signed out."""
+    migrate_database()
+    set_fact(db.session(), KEY_MARK, _fingerprint(outside().settings))
+    db.session.commit()
+    print("Machines with this SECRET_KEY may start; those that still run with another one must be stopped.")
 
 
 @click.command()
@@ -95,6 +110,7 @@ def setup() -> None:
     """Prepare a real installation and print the link with which its first administrator signs up."""
     migrate_database()
     _keep_apart(outside().settings)
+    _share_secret(outside().settings)
     if has_administrator(db.session()):
         sys.exit("This installation has an administrator already. Ask them to add you.")
     _print_set_up_link(outside().settings)
@@ -150,7 +166,7 @@ def import_file(file: BinaryIO, dry_run: bool) -> None:
     try:
         if not dry_run:
             migrate_database()
-        elif not _is_newest():
+        elif _is_behind():
             # To make or migrate the database would be writing.
             sys.exit(_NOT_READY)
         report = import_directory(db.session(), content, now=clock.now(), tell=tell, dry_run=dry_run)
@@ -203,11 +219,19 @@ def know_migrations(app: Flask) -> None:
 
 
 def migrate_database() -> None:
-    """Bring the database to the newest version, making it if there is none; quick when it is there already."""
+    """Bring the database to the newest version, making it if there is none; quick when it is there already.
+
+    Exits with one line when the database is ahead of this program.
+    """
     from flask_migrate import upgrade
 
     know_migrations(current_app)
-    if not _is_newest():
+    present, known = _versions()
+    if present is not None and present not in known:
+        sys.exit(
+            f"DATABASE_URL: the database belongs to a newer version of the program (schema {present}). Update this."
+        )
+    if present != known[0]:
         upgrade(directory=str(HERE / "migrations"))
     if is_missing(db.session()):
         print("Writing the search index …", flush=True)
@@ -215,18 +239,81 @@ def migrate_database() -> None:
     db.session.rollback()
 
 
-def _is_newest() -> bool:
-    """Tell whether the database is there and of the newest version; looking makes no file."""
+def _is_behind() -> bool:
+    present, known = _versions()
+    return present != known[0]
+
+
+def _versions() -> tuple[str | None, list[str]]:
+    """Return the database's version, None without one, and those that the program knows, the newest first.
+
+    Looking makes no file.
+    """
     from alembic.script import ScriptDirectory
 
+    known = [one.revision for one in ScriptDirectory(str(HERE / "migrations")).walk_revisions()]
     file = db.engine.url.database
     if db.engine.dialect.name == "sqlite" and file and not Path(file).exists():
-        return False
-    newest = ScriptDirectory(str(HERE / "migrations")).get_current_head()
+        return None, known
     with db.engine.connect() as connection:
         made = inspect(connection).has_table("alembic_version")
         present = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if made else None
-    return bool(present == newest)
+    return present, known
+
+
+def _prepare(chosen: Settings) -> None:
+    """Make ready what web processes need; exit with one line when they could not work."""
+    _check_port(chosen)
+    _check_files()
+    try:
+        migrate_database()
+        _keep_apart(chosen)
+        _share_secret(chosen)
+    except (OperationalError, InterfaceError) as trouble:
+        sys.exit(f"DATABASE_URL: the database does not answer ({str(trouble.orig).strip()}). Start again when it does.")
+    except UnsuitableDatabase as unsuitable:
+        sys.exit(f"DATABASE_URL: {unsuitable}")
+
+
+def _close() -> None:
+    """Give up the connections: the processes that are started have their own."""
+    db.session.remove()
+    db.engine.dispose()
+
+
+def _fingerprint(chosen: Settings) -> str:
+    return hmac.digest(chosen.secret_key.encode(), b"help-center: the secret of all machines", "sha256").hex()
+
+
+def _share_secret(chosen: Settings) -> None:
+    """Exit when other machines of this database sign cookies with another secret; the first one sets it.
+
+    A SQLite file belongs to one machine, whose secret lies beside it.
+    """
+    if db.engine.dialect.name == "sqlite":
+        return
+    same = fact(db.session(), KEY_MARK, or_else=_fingerprint(chosen)) == _fingerprint(chosen)
+    db.session.commit()
+    if not same:
+        sys.exit(
+            "SECRET_KEY: this database is used with another secret, and all its machines need the same one: sign-ins "
+            "of one would be strange to the other. Set SECRET_KEY alike everywhere; to change it, stop them all and "
+            "run `flask new-secret` with the new one."
+        )
+
+
+def _wait_for_secret(stop: Event) -> None:
+    """Compare the secret as soon as the database answers and has its tables; a worker may be started before both."""
+    while not stop.is_set():
+        try:
+            _share_secret(outside().settings)
+        except SQLAlchemyError as trouble:
+            log.error("The database is not ready, next try in 2 s: %s", trouble)  # noqa: TRY400
+            db.session.rollback()
+            stop.wait(2)
+        else:
+            break
+    _close()
 
 
 def _keep_apart(chosen: Settings) -> None:
@@ -280,120 +367,3 @@ def _check_files() -> None:
         return
     if kept != probe:
         sys.exit("FILES: the store gives back other bytes than it was given.")
-
-
-class Supervisor:
-    """Runs the web server and the worker side by side, and ends both together."""
-
-    def __init__(self, chosen: Settings) -> None:
-        self.settings = chosen
-        self.stopping = Event()
-        self.web: subprocess.Popen[bytes] | None = None
-        self.worker: subprocess.Popen[bytes] | None = None
-
-    def run(self) -> int:
-        """Run until a signal or the end of the web server; return the exit code."""
-        for sign in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(sign, self._stop)
-        code = 1
-        try:
-            self.web = self._start(self._web_command())
-            if self._answers():
-                self.worker = self._start([sys.executable, "-m", "flask", "worker", "--with-parent"])
-                self._greet()
-            code = self._watch()
-        finally:
-            self._end()
-        return code
-
-    def _web_command(self) -> list[str]:
-        chosen = self.settings
-        options = {
-            "--interface": "wsgi",
-            "--host": chosen.host,
-            "--port": chosen.port,
-            "--workers": chosen.web_workers,
-            "--blocking-threads": chosen.web_threads,
-            # So many slow or idle connections must not keep others out; each costs little.
-            "--backlog": 2048,
-            "--backpressure": 1024,
-            "--workers-kill-timeout": 10,
-            "--log-level": "warning",
-        }
-        flat = [str(part) for pair in options.items() for part in pair]
-        extra = ["--factory", "--respawn-failed-workers", "--no-ws"]
-        return [sys.executable, "-m", "granian", *flat, *extra, "app:served"]
-
-    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
-        environment = _THRIFT | os.environ | {"FLASK_APP": "app:served", "PYTHONPATH": str(HERE)}
-        # Each has a process group of its own: a Ctrl-C of the terminal is answered here alone and passed on once, and
-        # what a killed server leaves behind can be ended.
-        return subprocess.Popen(
-            command,
-            cwd=HERE,
-            env=environment,
-            process_group=0,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 (no thread runs here)
-        )
-
-    def _answers(self) -> bool:
-        """Wait until the web server accepts connections; False when it ended, or this is stopping."""
-        while not self.stopping.is_set() and self.web is not None and self.web.poll() is None:
-            with suppress(OSError), socket.create_connection((self.settings.host, self.settings.port), timeout=1):
-                return True
-            self.stopping.wait(0.05)
-        return False
-
-    def _greet(self) -> None:
-        chosen = self.settings
-        print(f"The Help Center is at {chosen.base_url} (Ctrl-C stops it).", flush=True)
-        if chosen.demo:
-            width = max(len(account.email) for account in ACCOUNTS)
-            print(f"\nSign in as one of these; every password is {PASSWORD}\n")
-            print("\n".join(f"  {account.email:{width}}  {account.who}" for account in ACCOUNTS))
-            print(f"\nWhat it mails is at {chosen.base_url}/demo/mail\n", flush=True)
-
-    def _watch(self) -> int:
-        """Wait for the end; whichever of the two died is started again. Return the exit code."""
-        while not self.stopping.wait(0.25):
-            if self.web is None or self.web.poll() is not None:
-                # It gives up when its processes are killed faster than it takes to be sure of new ones.
-                print("The web server ended by itself; starting it again.", file=sys.stderr)
-                self.web = self._start(self._web_command())
-                if not self._answers() and not self.stopping.is_set():
-                    print("The web server does not start any more.", file=sys.stderr)
-                    return 1
-            if self.worker is not None and self.worker.poll() is not None:
-                print(f"The worker ended (code {self.worker.returncode}); starting it again.", file=sys.stderr)
-                self.stopping.wait(1)
-                self.worker = self._start([sys.executable, "-m", "flask", "worker", "--with-parent"])
-        return 0
-
-    def _stop(self, _sign: int, _frame: FrameType | None) -> None:
-        self.stopping.set()
-
-    def _end(self) -> None:
-        """Ask both to end, wait, and end by force what does not."""
-        children = [child for child in (self.web, self.worker) if child is not None and child.poll() is None]
-        for child in children:
-            child.terminate()
-        until = time.monotonic() + STOP_WITHIN
-        for child in children:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(max(0.1, until - time.monotonic()))
-        for started in (self.web, self.worker):
-            if started is not None:
-                # The server's own children outlive it when it is killed.
-                with suppress(ProcessLookupError):
-                    os.killpg(started.pid, signal.SIGKILL)
-                started.wait()
-
-
-# Looked up before any fork: a child must not load libraries between fork and exec.
-_prctl = getattr(ctypes.CDLL(None), "prctl", None)
-
-
-def _end_with_parent() -> None:
-    """Have Linux send SIGTERM when the supervisor is gone, however it went; elsewhere nothing is lost but that."""
-    if _prctl is not None:
-        _prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

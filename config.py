@@ -163,6 +163,11 @@ class Settings:
     demo: bool = _setting(False, _flag, "1 fills the demo world and shows its accounts. Never on a public address.")
     web_workers: int = _setting(2, _number(1, 64), "Web processes.")
     web_threads: int = _setting(4, _number(1, 64), "Threads in each web process.")
+    drain_seconds: int = _setting(
+        0,
+        _number(0, 120),
+        "Seconds that a web server told to stop (SIGTERM) serves on, while /readyz says 503 to a load balancer.",
+    )
     htmx_source: str = _setting(
         "cdn", _one_of("cdn", "self"), "Where browsers get htmx: cdn, or self without internet."
     )
@@ -218,6 +223,11 @@ class Settings:
     def data(self) -> Path:
         """The data folder as an absolute path."""
         return Path(self.data_folder).resolve()
+
+    @property
+    def draining(self) -> Path:
+        """The file that is there while this web server is about to stop: no two of them share a port."""
+        return self.data / f"draining.{self.port}"
 
     @property
     def htmx_hash(self) -> str:

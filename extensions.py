@@ -21,6 +21,7 @@ from gateways import databases
 from gateways.clamd import Clamd
 from gateways.databases import BUSY_MS as BUSY_MS  # noqa: PLC0414 (whoever waits for a lock gets it from here)
 from gateways.databases import is_conflict as is_conflict  # noqa: PLC0414 (whoever does work anew as well)
+from gateways.databases import is_down as is_down  # noqa: PLC0414
 from gateways.databases import is_lost as is_lost  # noqa: PLC0414
 from gateways.files_local import LocalFiles
 from gateways.letters import Letters

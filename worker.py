@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 CHORES_EVERY = 60.0
 # To look for files that nobody needs, all of them must be listed.
 FILES_EVERY = 3600.0
-LONGEST_BACK_OFF = 30.0
+LONGEST_BACK_OFF = 5.0
 
 
 def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from flask import Flask, abort, g, make_response, redirect, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
@@ -299,8 +299,8 @@ def _note_use(response: Response) -> Response:
             finally:
                 if connection.dialect.name == "sqlite":
                     connection.connection.driver_connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")  # type: ignore[union-attr]
-    except OperationalError:
-        pass  # somebody writes just now: the next request notes it
+    except SQLAlchemyError:
+        pass  # somebody writes just now, or the database went away after the answer: the next request notes it
     return response
 
 

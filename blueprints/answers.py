@@ -16,7 +16,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
 from blueprints.access import NEVER_KEPT, actor, may_there, visitor
-from extensions import SAFE, CSRFError, db, outside
+from extensions import SAFE, CSRFError, db, is_down, outside
 from models.base import NotFound, Refused, Stale
 from models.organizations import managers, organization_of
 from models.permissions import Permission
@@ -50,7 +50,10 @@ _EXPIRED = "This page was open for so long that it expired. What you typed is be
 
 def fault(code: int, *, message: str = "", reference: str = "", again: bool = False) -> Response:
     """Answer the page of a fault; `again` gives back what was posted, in a form that sends it once more."""
-    db.session.rollback()
+    try:
+        db.session.rollback()
+    except SQLAlchemyError:
+        db.session.remove()  # its connection is gone, and with it whatever was to be taken back
     g.writes = False
     values = {
         "code": code,
@@ -106,6 +109,9 @@ def _http_fault(error: HTTPException) -> Any:  # noqa: ANN401 (whatever Flask ta
 def _database_fault(error: Exception) -> Response:
     """Answer for a database that is down, frozen, locked for too long, or has no connection left."""
     log.error("The database failed: %s", getattr(error, "orig", error))
+    if is_down(error):
+        g.pop("shell", None)
+        g.broken = True
     return fault(503, again=True)
 
 

@@ -6,7 +6,7 @@ import logging
 import secrets
 
 from flask import Blueprint
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from blueprints.access import actor, public, requires
 from blueprints.pages import Answer, page, plain, see_other
@@ -32,6 +32,8 @@ def alive() -> Answer:
 @public
 def ready() -> Answer:
     try:
+        if outside().settings.draining.exists():
+            return plain("not ready: stopping", 503)
         ping(db.session())
         reading()
         folder = outside().settings.data
@@ -40,7 +42,7 @@ def ready() -> Answer:
             probe.write_bytes(b"ready" * 1000)
         finally:
             probe.unlink(missing_ok=True)
-    except (DBAPIError, OSError):
+    except (SQLAlchemyError, OSError):
         db.session.rollback()
         return plain("not ready: database or storage", 503)
     try:

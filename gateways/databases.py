@@ -9,24 +9,34 @@ again. Both then read what was committed last: a lock is of no use to somebody w
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Engine, event, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm.exc import StaleDataError
 
 # Who must wait longer than this for a lock is told to try again; the page that says so is there within 10 s.
 BUSY_MS = 6000
 # A server that says nothing for so long is given up by whoever serves a page, in seconds.
-SILENT_AFTER = 8
+SILENT_AFTER = 7
 CONNECT_WITHIN = 4
+# A server that was given up, and has not answered anybody since, gets less patience: whoever comes next, with all
+# threads busy waiting, must not wait for those before them as well.
+HURRIED_AFTER = 1
+HURRIED_CONNECT = 2
+HURRIED_FOR = 15
+REFUSED_FOR = 1.5
 
 # SQLSTATE of PostgreSQL: serialization failure, deadlock.
 _STATES = frozenset({"40001", "40P01"})
 # Numbers of the MySQL protocol: deadlock, record changed since read (MariaDB); of TiDB: write conflicts, and a schema
 # that changed in between.
+# Classes of SQLSTATE in which the server works, but not for now: no connection left, stopping or starting.
+_NOT_NOW = ("08", "53", "57P")
 _NUMBERS = frozenset({1213, 1020, 8002, 8005, 8022, 8028, 9007})
 _COLLATIONS = ("utf8mb4_bin", "utf8mb4_nopad_bin", "utf8mb4_0900_bin")
 
@@ -82,6 +92,32 @@ def _begin_sqlite(connection: Connection, *, writes: bool) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+class _Silence:
+    """Whether the server has gone silent, as far as this process has found out."""
+
+    def __init__(self) -> None:
+        self.last, self.met = float("-inf"), 0
+
+    @property
+    def fresh(self) -> bool:
+        """Whether somebody met it lately: one more would hardly fare better."""
+        return time.monotonic() - self.last < HURRIED_FOR
+
+    @property
+    def sure(self) -> bool:
+        """Whether more than one met it, and a moment ago; a single one may have asked too much."""
+        return self.met > 1 and time.monotonic() - self.last < REFUSED_FOR
+
+    def note(self) -> None:
+        self.last, self.met = time.monotonic(), self.met + 1
+
+    def over(self) -> None:
+        self.last, self.met = float("-inf"), 0
+
+
+_silence = _Silence()
+
+
 def _connect_patiently(_dialect: Dialect, _record: object, given: Any, named: Any) -> Any:  # noqa: ANN401 (the driver's)
     """Connect with the driver's own class, taught to give up on a server that has gone silent.
 
@@ -94,15 +130,28 @@ def _connect_patiently(_dialect: Dialect, _record: object, given: Any, named: An
 
         def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ANN401
             """Wait for the answer as the driver does; raises OperationalError when none comes in time."""
+            hurried = _silence.fresh and self.silent_after <= SILENT_AFTER
+            patience = HURRIED_AFTER if hurried else self.silent_after
             try:
-                return super().wait(gen, interval, timeout=timeout or self.silent_after)
+                answer = super().wait(gen, interval, timeout=timeout or patience)
             except psycopg.errors._WaitTimeout:  # noqa: SLF001 (the driver raises it from a public method)
+                _silence.note()
                 self.pgconn.finish()
                 raise psycopg.OperationalError("the database server does not answer") from None
+            _silence.over()
+            return answer
 
         silent_after = float(SILENT_AFTER)
 
-    return Patient.connect(*given, **named)
+    if _silence.sure:
+        raise psycopg.OperationalError("the database server did not answer a moment ago")
+    if _silence.fresh:
+        named = named | {"connect_timeout": HURRIED_CONNECT}
+    try:
+        return Patient.connect(*given, **named)
+    except psycopg.errors.ConnectionTimeout:
+        _silence.note()
+        raise
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:  # noqa: ANN401 (any driver's connection)
@@ -150,6 +199,28 @@ def alone(connection: Connection, name: str) -> Iterator[None]:
         connection.commit()
 
 
+def number_in_order(connection: Connection) -> None:
+    """Let tables that are made on the connection give out their numbers in the order of their rows.
+
+    Several TiDB servers each hand out numbers from a stock of their own, unless a table says otherwise from its start;
+    for MariaDB and MySQL this is a comment. Histories put what happened at the same moment in the order of numbers.
+    """
+    if connection.dialect.name in {"mysql", "mariadb"}:
+        event.listen(connection, "before_cursor_execute", _in_order, retval=True)
+
+
+def _in_order(
+    _connection: Connection,
+    _cursor: object,
+    statement: str,
+    given: Any,  # noqa: ANN401 (whatever form the driver takes)
+    *_more: object,
+) -> tuple[str, Any]:
+    if statement.lstrip().startswith("CREATE TABLE") and "AUTO_INCREMENT" in statement:
+        statement = f"{statement.rstrip()} /*T![auto_id_cache] AUTO_ID_CACHE 1 */"
+    return statement, given
+
+
 def check(connection: Connection) -> None:
     """Raise UnsuitableDatabase for one that compares text without case or accents, or is too old."""
     name, version = connection.dialect.name, connection.dialect.server_version_info or ()
@@ -178,3 +249,20 @@ def is_conflict(trouble: BaseException) -> bool:
 def is_lost(trouble: BaseException) -> bool:
     """Tell whether the error says that the connection is gone; the pool has dropped it by then."""
     return isinstance(trouble, DBAPIError) and trouble.connection_invalidated
+
+
+def is_down(trouble: BaseException) -> bool:
+    """Tell whether the error says that the server cannot be reached, or has no connection left for us.
+
+    Whoever asks again at once, if only for the page around the bad news, waits again.
+    """
+    if isinstance(trouble, NoConnection) or is_lost(trouble):
+        return True
+    if not isinstance(trouble, OperationalError | InterfaceError) or isinstance(trouble.orig, sqlite3.Error):
+        return False
+    state = getattr(trouble.orig, "sqlstate", None)
+    if state is not None:
+        return str(state).startswith(_NOT_NOW)
+    number = next(iter(getattr(trouble.orig, "args", ())), None)
+    # The driver's own words have no number (psycopg), or one of the client's (2000 and up, MySQL); 1040 is "too many".
+    return not isinstance(number, int) or number == 1040 or 2000 <= number < 3000

@@ -46,6 +46,7 @@ def run() -> None:
         try:
             databases.check(connection)
             databases.unhurried(connection)
+            databases.number_in_order(connection)
             context.configure(
                 connection=connection,
                 target_metadata=Model.metadata,

@@ -1,16 +1,46 @@
-"""The state of the installation in figures, for its administrator."""
+"""The state of the installation in figures, and the few facts that all its machines must agree upon."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import String, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.base import Model
 from models.organizations import Organization
 from models.outbox import Message, MessageState
 from models.people import Person
 from models.tickets import ACTIVE, Ticket
+
+# The fact under which the fingerprint of SECRET_KEY is kept.
+KEY_MARK = "secret-key"
+
+
+class Fact(Model):
+    """Something that is the same for every machine of the installation, whatever their settings say."""
+
+    __tablename__ = "facts"
+
+    name: Mapped[str] = mapped_column(String(40), unique=True)
+    value: Mapped[str] = mapped_column(String(200))
+
+
+def fact(session: Session, name: str, *, or_else: str) -> str:
+    """Return the fact of that name; where there is none yet it becomes `or_else`: of two at once, one's is taken."""
+    known = select(Fact.value).where(Fact.name == name)
+    if session.scalar(known) is None:
+        with suppress(IntegrityError), session.begin_nested():
+            session.add(Fact(name=name, value=or_else))
+    return session.scalars(known).one()
+
+
+def set_fact(session: Session, name: str, value: str) -> None:
+    """Set the fact of that name, whatever it was."""
+    fact(session, name, or_else=value)
+    session.execute(update(Fact).where(Fact.name == name).values(value=value))
 
 
 @dataclass(frozen=True)

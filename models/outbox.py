@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any, Protocol, cast
 from uuid import uuid4
 
 from sqlalchemy import CursorResult, ForeignKey, Index, String, and_, insert, or_, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Labelled, Model, Refused, token
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 # A conversation with a mail server is given up after 30 seconds, so that a living worker never outlives its lease.
 LEASE = timedelta(seconds=60)
 GAPS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60))
+SOON = timedelta(seconds=3)
 GIVE_UP_AFTER = timedelta(days=5)
 # Facts that are wiped as soon as the letter is delivered or given up.
 SECRETS = frozenset({"token"})
@@ -222,6 +225,11 @@ def deliver_due(
             _give_up(sessions, key, lease, str(refusal))
         except TryLater as trouble:
             _put_off(sessions, key, lease, str(trouble), clock.now())
+        except (OperationalError, InterfaceError):
+            # The letter is not to blame. Where the database is still gone, its lease runs out by itself.
+            with suppress(SQLAlchemyError):
+                _finish(sessions, key, lease, state=MessageState.WAITING, next_at=clock.now() + SOON)
+            raise
         except Exception as mistake:
             # The text of an unforeseen error may quote what a person wrote: it belongs into the log, not on a page.
             log.exception("Message %s could not be written or sent.", key)

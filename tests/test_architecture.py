@@ -119,7 +119,7 @@ def test_nobody_reads_the_clock_but_the_clock(path: Path) -> None:
 
 @pytest.mark.parametrize("path", inside("models", "forms"), ids=name_of)
 def test_the_business_knows_no_web(path: Path) -> None:
-    banned = {"flask", "flask_login", "blueprints", "app", "extensions", "cli", "worker", "config"}
+    banned = {"flask", "flask_login", "blueprints", "app", "extensions", "cli", "supervisor", "worker", "config"}
     banned |= (
         {"forms", "flask_wtf", "wtforms", "werkzeug", "gateways"} if name_of(path).startswith("models/") else set()
     )

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import PrimaryKeyConstraint, inspect, select
+from sqlalchemy import PrimaryKeyConstraint, event, inspect, select, text
 
 import extensions
 from app import create_app
@@ -80,6 +80,27 @@ def test_constraints_have_the_names_of_the_models(app: Flask) -> None:
             c["name"] for c in made.get_unique_constraints(table.name)
         }
         assert wanted <= there, table.name
+
+
+@pytest.mark.skipif(
+    databases.server() is None or databases.server().get_backend_name() != "mysql",  # type: ignore[union-attr]
+    reason="only TiDB numbers the rows of a table in several places: name a MySQL server in DATABASE_URL",
+)
+def test_every_table_gives_its_numbers_in_order(app: Flask) -> None:
+    said: list[str] = []
+    event.listen(db.engine, "after_cursor_execute", lambda _c, _cursor, statement, *_more: said.append(statement))
+    migrate_database()
+    numbered = [one for one in said if "CREATE TABLE" in one and "AUTO_INCREMENT" in one]
+    assert len(numbered) >= len(Model.metadata.tables) - 2
+    assert [one for one in numbered if not one.endswith("/*T![auto_id_cache] AUTO_ID_CACHE 1 */")] == []
+
+
+def test_a_version_that_is_older_than_the_database_does_not_start(app: Flask) -> None:
+    migrate_database()
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SystemExit, match="newer version"):
+        migrate_database()
 
 
 def test_up_and_down_and_up_with_the_demo_world(app: Flask) -> None:
