@@ -127,7 +127,7 @@ def test_charges_that_are_invoiced_stay(town: Town) -> None:
 def run(app: Flask, monkeypatch: pytest.MonkeyPatch, path: Path, *options: str) -> Any:
     # The database of the tests is made without migrations.
     monkeypatch.setattr(cli, "migrate_database", lambda: None)
-    monkeypatch.setattr(cli, "_is_newest", lambda: True)
+    monkeypatch.setattr(cli, "_is_behind", lambda: False)
     return app.test_cli_runner().invoke(args=["directory", "import", *options, str(path)])
 
 
