@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import secrets
 import statistics
 import subprocess
 import sys
@@ -122,6 +123,40 @@ async def _step(port: int, cookie: str, clients: int) -> tuple[list[float], list
     return waits, faults, time.monotonic() - began
 
 
+async def _writer(
+    port: int, cookie: str, form: dict[str, str], until: float, waits: list[float], faults: list[int]
+) -> None:
+    """File one request after the other, each with a key of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while time.monotonic() < until:
+        began = time.monotonic()
+        given = form | {"key": secrets.token_urlsafe(16)}
+        try:
+            status, _ = await asyncio.wait_for(_ask(reader, writer, "/help/technical/new", cookie, given), 30)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            faults.append(0)
+            break
+        if status != 303:
+            faults.append(status)
+        waits.append(time.monotonic() - began)
+    writer.close()
+
+
+async def _writing(port: int, people: list[tuple[str, dict[str, str]]]) -> tuple[list[float], list[int], float]:
+    waits, faults, began = list[float](), list[int](), time.monotonic()
+    await asyncio.gather(*(_writer(port, *one, began + SECONDS, waits, faults) for one in people))
+    return waits, faults, time.monotonic() - began
+
+
+def writes(process: subprocess.Popen, port: int, people: list[tuple[str, dict[str, str]]]) -> list[Step]:
+    """Return what it is like when people, each a cookie and a filled form, file requests at the same time."""
+    steps = []
+    for clients in (1, 8, len(people)):
+        waits, faults, took = asyncio.run(_writing(port, people[:clients]))
+        steps.append(_step_of(clients, waits, faults, took, process))
+    return steps
+
+
 def memory_of(process: subprocess.Popen) -> float:
     """Return the megabytes (proportional share) of the process and all that it started."""
     family, total = {process.pid}, 0
@@ -149,8 +184,13 @@ def curve(process: subprocess.Popen, port: int, cookie: str) -> list[Step]:
     steps = []
     for clients in CLIENTS:
         waits, faults, took = asyncio.run(_step(port, cookie, clients))
-        ordered = sorted(waits)
-        p95 = ordered[int(len(ordered) * 0.95)] if ordered else 0.0
-        p50 = statistics.median(ordered) if ordered else 0.0
-        steps.append(Step(clients, len(waits) / took, p50 * 1000, p95 * 1000, len(faults), memory_of(process)))
+        steps.append(_step_of(clients, waits, faults, took, process))
     return steps
+
+
+def _step_of(clients: int, waits: list[float], faults: list[int], took: float, process: subprocess.Popen) -> Step:
+    ordered = sorted(waits) or [0.0]
+    p95 = ordered[int(len(ordered) * 0.95)]
+    return Step(
+        clients, len(waits) / took, statistics.median(ordered) * 1000, p95 * 1000, len(faults), memory_of(process)
+    )

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import databases
 import pytest
 from directories import EXAMPLE, NEW, NOW, OWNER, bring, faults, house, many, roles, rows, written
 from factories import AURORA, LUMEN, Town
@@ -235,7 +236,7 @@ sound = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=120, derandomize=True, deadline=None, database=None,
+    max_examples=databases.examples(120), derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(st.lists(organizations | sound | junk, max_size=3) | st.lists(sound, max_size=2))

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
+import databases
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -202,7 +203,7 @@ def _charges() -> type:
 
 TestCompany = Company.TestCase
 TestCompany.settings = settings(
-    max_examples=60,
+    max_examples=databases.examples(60),
     stateful_step_count=30,
     deadline=None,
     # What is found here is short enough to be read as it is: shrinking it takes minutes.

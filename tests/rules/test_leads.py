@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import databases
 import pytest
 from factories import AURORA, HARBOR, LUMEN, NORTHWIND, SELLER, Town, now
 from hypothesis import HealthCheck, given, settings
@@ -293,7 +294,7 @@ MOVES = st.lists(
 
 
 @settings(
-    max_examples=40, derandomize=True, deadline=None, database=None,
+    max_examples=databases.examples(40), derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 @given(moves=MOVES)
