@@ -24,7 +24,7 @@ FROM tickets t JOIN people p ON p.id = t.opener_id WHERE t.organization_id = 1 {
 
 
 QUEUE = """SELECT t.key, t.summary, t.cluster_name, t.state, t.severity, t.due_at, t.updated_at, p.name
-FROM tickets t JOIN people p ON p.id = t.opener_id WHERE t.active AND t.state <> 'waiting'
+FROM tickets t JOIN people p ON p.id = t.opener_id WHERE t.active = true AND t.state <> 'waiting'
 ORDER BY t.due_order, t.severity, t.updated_at, t.id LIMIT 25"""
 
 

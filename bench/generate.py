@@ -325,7 +325,18 @@ def make(url: str, tickets: int) -> None:
         with Session(connection) as session:
             fill(session, tickets)
         finish(connection, later)
+        stamp(connection)
     engine.dispose()
+
+
+def stamp(connection: Connection) -> None:
+    """Say which version the tables are of, so that the portal can be served from them."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory(str(Path(__file__).parent.parent / "migrations"))
+    MigrationContext.configure(connection).stamp(script, "head")
+    connection.commit()
 
 
 def main() -> None:

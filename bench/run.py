@@ -219,7 +219,9 @@ def writers(app: Flask) -> list[tuple[str, dict[str, str]]]:
     for house in range(32):
         browser = Browser(app)
         browser.sign_in(f"owner@org-{house}.example", PASSWORD)
-        found.append((browser.cookie, filled_form(browser.token("/help/technical/new"), f"org-{house}")))
+        form = filled_form(browser.token("/help/technical/new"), f"org-{house}")
+        # The page with the form has put its secret into the cookie.
+        found.append((browser.cookie, form))
     return found
 
 

@@ -190,11 +190,14 @@ class _Fts5:
 
 
 class _Gin:
-    """PostgreSQL: a tsvector of our terms, whatever its own parser would make of them, under a GIN index."""
+    """PostgreSQL: a tsvector of our terms, whatever its own parser would make of them, under a GIN index.
+
+    Without its list of pending entries: each search would read that list from end to end (measured: 86 ms, not 6).
+    """
 
     create = (
         "CREATE TABLE ticket_index (ticket_id BIGINT CONSTRAINT pk_ticket_index PRIMARY KEY, terms TSVECTOR NOT NULL)",
-        "CREATE INDEX ix_ticket_index_terms ON ticket_index USING gin (terms)",
+        "CREATE INDEX ix_ticket_index_terms ON ticket_index USING gin (terms) WITH (fastupdate = off)",
     )
 
     def read(self, connection: Connection, ticket_id: int) -> set[str]:

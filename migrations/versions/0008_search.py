@@ -40,7 +40,7 @@ INDEX = {
     ),
     "postgresql": (
         "CREATE TABLE ticket_index (ticket_id BIGINT CONSTRAINT pk_ticket_index PRIMARY KEY, terms TSVECTOR NOT NULL)",
-        "CREATE INDEX ix_ticket_index_terms ON ticket_index USING gin (terms)",
+        "CREATE INDEX ix_ticket_index_terms ON ticket_index USING gin (terms) WITH (fastupdate = off)",
     ),
 }
 PLAIN = (
