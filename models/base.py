@@ -8,7 +8,19 @@ from enum import Enum as PlainEnum
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import JSON, BigInteger, CursorResult, DateTime, Dialect, Enum, Integer, MetaData, Select, String
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CursorResult,
+    DateTime,
+    Dialect,
+    Enum,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    select,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, object_session
 from sqlalchemy.types import TypeDecorator
@@ -116,16 +128,20 @@ def judge(session: Session, *, writes: bool) -> None:
     session.info["writes"] = writes
 
 
-def to_write(query: Query, session: Session, of: type[Model]) -> Query:
-    """Return the query so that, in a session that writes, its rows of that table are locked and read afresh.
+def to_write(query: Query, session: Session, of: type[Model], **given: object) -> Query:
+    """Return the query so that, in a session that writes, its rows of that table are locked and all is read afresh.
 
-    Whoever comes second waits, and sees what the first one wrote. SQLite has no such lock and needs none: there the
-    whole transaction has the write lock.
+    Whoever comes second waits, and sees what the first one wrote; `given` fills the parameters of the condition. SQLite
+    has no such lock and needs none: there the whole transaction has the write lock.
     """
     if not session.info.get("writes"):
         return query
-    # The key stays free for those who only point at the row.
-    return query.with_for_update(of=of, key_share=True).execution_options(populate_existing=True)
+    if session.get_bind().dialect.name != "sqlite":
+        # A statement of its own: one that locks and joins gets the locked row as it is after waiting, but what is
+        # joined to it as it was before. The key stays free for those who only point at the row.
+        lock = select(of.id).where(query.whereclause).with_for_update(of=of, key_share=True)  # type: ignore[arg-type]
+        session.connection().execute(lock, given)
+    return query.execution_options(populate_existing=True)
 
 
 def token() -> str:

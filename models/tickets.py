@@ -302,7 +302,7 @@ class Tickets:
         """Return the ticket of that key, or None."""
         if len(key) > 20:
             return None
-        query = to_write(_whole(self.condition), self.session, Ticket)
+        query = to_write(_whole(self.condition), self.session, Ticket, key=key.upper())
         rows = self.session.execute(query, {"key": key.upper()}).all()
         return _put_together(rows) if rows else None
 

@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +17,19 @@ import databases
 import pytest
 from checks import ORIGIN
 from conftest import settings_in
-from factories import Town, settle_town
+from factories import Town, now, settle_town
 from flask import Flask
 from page import Browser
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.base import token
+from models.base import judge, token
 from models.events import Event, EventKind
+from models.handling import take
 from models.outbox import Message, MessageState
-from models.tickets import Comment, Submission, Ticket
+from models.people import person_by_email
+from models.permissions import Role
+from models.tickets import Comment, Submission, Ticket, desk_of
 
 PROCESSES, ROUNDS = 4, 12
 OWNER, AGENTS = "owner@lumen.example", ("agent@support.example", "agent2@support.example")
@@ -91,6 +97,33 @@ def test_nothing_is_lost_doubled_or_taken_twice(crowd: tuple[Town, str], tmp_pat
     assert set(sent.values()) == {1}
     assert set(sent) == set(town.scalars(select(Message.public_id)))
     assert set(town.scalars(select(Message.state))) == {MessageState.SENT}
+
+
+def test_who_waits_for_a_ticket_sees_all_that_the_first_one_wrote(crowd: tuple[Town, str]) -> None:
+    town, _ = crowd
+    key, near = town.file(), threading.Event()
+
+    def find(session: Session) -> Ticket:
+        judge(session, writes=True)
+        return desk_of(person_by_email(session, AGENTS[0]), {Role.AGENT}).one_or_404(key)
+
+    def second() -> tuple[str, list[bool]]:
+        with Session(town.engine) as session:
+            near.set()
+            found = find(session)
+            return found.assignee.name if found.assignee else "", [t.met_at is not None for t in found.targets]
+
+    with Session(town.engine) as session, ThreadPoolExecutor(1) as other:
+        first = find(session)
+        waiting = other.submit(second)
+        near.wait(10)
+        time.sleep(0.3)
+        assert not waiting.done()
+        agent = person_by_email(session, AGENTS[1])
+        take(first, agent, now=now())
+        first.targets[-1].met_at = now()
+        session.commit()
+        assert waiting.result(10) == (agent.name, [True])
 
 
 def _work(given: dict[str, Any], number: int) -> dict[str, Any]:
