@@ -16,14 +16,14 @@ from blueprints.uploads import given_key, keep_typed, take_files
 from extensions import clock, db, reading
 from forms.base import Form
 from forms.tickets import CommentForm
-from models.attachments import remove_file
+from models.attachments import draft_with_files, remove_file
 from models.base import NotFound, session_of, token
 from models.calendars import hours_for
-from models.drafts import Draft, draft_of
+from models.drafts import Draft
 from models.explanations import Explanation, explain
 from models.promises import Result
 from models.prose import cleaned, rendered
-from models.tickets import Ticket, result_of, settle
+from models.tickets import Ticket, sent_with
 
 F = TypeVar("F", bound=Form)
 
@@ -37,18 +37,17 @@ def comment_form(kind: type[F], draft: Draft | None, given: Mapping[str, Any] | 
 
 def commented(ticket: Ticket, form: CommentForm, place: str, verb: Callable[..., Any]) -> tuple[str, str]:
     """Send the message by the verb and return where to go and what to say."""
-    draft, now = draft_of(actor(), place, given_key()), clock.now()
+    draft, now = draft_with_files(actor(), place, given_key()), clock.now()
     if verb.__name__ == "follow_up":
         key = verb(actor(), ticket, form.body.data, key=given_key(), now=now, draft=draft)
         return f"/requests/{key}", f"{key} created. It follows {ticket.key}."
-    comment = verb(ticket, actor(), form.body.data, now=now, draft=draft)
-    settle(actor(), given_key(), ticket.key, now=now)
+    comment = verb(ticket, actor(), form.body.data, now=now, key=given_key(), draft=draft)
     return f"/requests/{ticket.key}#message-{comment.id}", "Your reply is sent."
 
 
 def drafted(ticket: Ticket) -> Answer:
     """Keep what is being written to the ticket; a text that was sent meanwhile does not come back as a draft."""
-    if result_of(actor(), given_key()) is None:
+    if sent_with(actor(), given_key()) is None:
         keep_typed(_place(ticket))
         db.session.commit()
     return see_other("/help/drafts")

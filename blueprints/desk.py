@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, request
 
-from blueprints.access import actor, held, let_go, may, requires, roles
+from blueprints.access import actor, held, may, requires, roles
 from blueprints.conversation import attached, comment_form, detached, drafted, previewed, promise_view
 from blueprints.pages import (
     Answer,
@@ -19,23 +20,23 @@ from blueprints.pages import (
     why_none,
     zone_here,
 )
-from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
+from blueprints.uploads import SentBefore, check_first, given_key, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
 from forms.base import choices
 from forms.desk import AnswerForm, AssigneeForm, StateForm
 from forms.tickets import SeverityForm
 from models import conversations, handling
+from models.attachments import draft_with_files
 from models.base import Refused
 from models.catalogue import DoorName, Severity, catalogue_at
-from models.drafts import draft_of
 from models.listings import DeskWish, Queue, desk_counts, others_of, queue_of
 from models.organizations import clusters_of
 from models.people import Person, agents
 from models.permissions import Permission
 from models.promises import face
 from models.prose import cleaned
-from models.tickets import Ticket, TicketState, desk_of, participants_of, settle
-from models.timelines import changes_since, timeline_of
+from models.tickets import Ticket, TicketState, desk_of, participants_of
+from models.timelines import Entry, changes_since, timeline_of
 
 bp = Blueprint("desk", __name__)
 
@@ -144,38 +145,38 @@ def show(key: str) -> Answer:
 @requires(Permission.ANSWER)
 def send(key: str) -> Answer:
     ticket, form, place = _ticket(key), AnswerForm(), f"ticket:{key.upper()}"
-    # The fields first: to validate them forgets what is said of the files.
-    fine, taken, earlier = form.validate(), take_files(form, place, ticket), sent_before(place)
-    if earlier is not None:
-        return see_other(f"/desk/{earlier}")
-    if not (fine and taken):
-        return _refused(ticket, form)
-    changes = changes_since(ticket, actor(), _seen())
-    if changes:
-        keep_typed(place)
-        reading()
-        return conflict("desk/show.html", **_shown(ticket, form, changes=changes))
     try:
-        words, spot = _say(ticket, form, place)
+        # The fields first: to validate them forgets what is said of the files.
+        if not all([form.validate(), take_files(form, place, ticket)]):
+            check_first(place)
+            return _refused(ticket, form)
+        if changes := changes_since(ticket, actor(), _seen()):
+            check_first(place)
+            return _outdated(ticket, form, place, changes)
+        words, spot = once(place, lambda: _say(ticket, form, place))
+    except SentBefore as before:
+        return see_other(f"/desk/{before.key}")
     except Refused as refused:
-        db.session.rollback()
         form.refuse(refused)
         return _refused(_ticket(key), form)
-    let_go()
-    db.session.commit()
     return see_other(f"/desk/{ticket.key}#{spot}", good=words)
 
 
+def _outdated(ticket: Ticket, form: AnswerForm, place: str, changes: Sequence[Entry]) -> Answer:
+    keep_typed(place)
+    reading()
+    return conflict("desk/show.html", **_shown(ticket, form, changes=changes))
+
+
 def _say(ticket: Ticket, form: AnswerForm, place: str) -> tuple[str, str]:
-    draft, now = draft_of(actor(), place, given_key()), clock.now()
+    draft, now, sent = draft_with_files(actor(), place, given_key()), clock.now(), given_key()
     if form.mode.data == "note":
-        comment = conversations.note(ticket, actor(), form.body.data or "", now=now, draft=draft)
+        comment = conversations.note(ticket, actor(), form.body.data or "", now=now, key=sent, draft=draft)
         words = "Internal note added. Customers do not see it."
     else:
         then = next((s for s in TicketState if s.value == form.then.data), None)
-        comment = conversations.answer(ticket, actor(), form.body.data or "", now=now, then=then, draft=draft)
+        comment = conversations.answer(ticket, actor(), form.body.data or "", now=now, then=then, key=sent, draft=draft)
         words = "Reply sent to the customer."
-    settle(actor(), given_key(), ticket.key, now=now)
     return words, f"message-{comment.id}"
 
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from flask import Blueprint, request
-from sqlalchemy.exc import IntegrityError
 from werkzeug.datastructures import MultiDict
 
 from blueprints.access import actor, held, let_go, requires
 from blueprints.pages import Answer, invalid, page, see_other
 from blueprints.sheets import Sheet, explained_door
 from blueprints.tills import about_payment
-from blueprints.uploads import given_key, keep_typed, kept, sent_before, take_files
+from blueprints.uploads import SentBefore, check_first, given_key, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
-from models.attachments import count_for, discard, remove_file
+from models.attachments import count_for, discard, draft_with_files, remove_file
 from models.base import NotFound, Refused
 from models.catalogue import DoorName
-from models.drafts import Draft, draft_of, drafts_of, own_draft
+from models.drafts import Draft, drafts_of, own_draft
 from models.filing import file_ticket, note_blocked
 from models.permissions import Permission
 from models.prose import cleaned, rendered
-from models.tickets import result_of
+from models.tickets import sent_with
 
 bp = Blueprint("filing", __name__)
 
@@ -46,30 +45,24 @@ def new(door: str) -> Answer:
 @bp.post(f"/help/{DOOR}/new")
 @requires(Permission.HELP)
 def create(door: str) -> Answer:
-    sheet = Sheet(DoorName(door), request.form)
+    sheet = Sheet(DoorName(door), request.form, key=given_key())
     form = sheet.form(given_key())
-    # The fields first: to validate them forgets what is said of the files.
-    fine, taken, earlier = sheet.valid(), _take_files(sheet), sent_before(door)
-    if earlier is not None:
-        return see_other(f"/requests/{earlier}")
-    if not (fine and taken):
-        return _refused(door, sheet)
     try:
-        key = file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=_draft(sheet))
-        let_go()
-        db.session.commit()
+        # The fields first: to validate them forgets what is said of the files.
+        if not all([sheet.valid(), _take_files(sheet)]):
+            check_first(door)
+            return _refused(door, sheet)
+        key = once(door, lambda: _file(sheet))
+    except SentBefore as before:
+        return see_other(f"/requests/{before.key}")
     except Refused as refused:
-        db.session.rollback()
         form.refuse(refused)
         return _refused(door, sheet)
-    except IntegrityError:
-        # The same form came twice at the same moment, and the other one is the first.
-        db.session.rollback()
-        first = result_of(actor(), given_key())
-        if first is None:
-            raise
-        key = first
     return see_other(f"/requests/{key}", good=sheet.filed_words(key))
+
+
+def _file(sheet: Sheet) -> str:
+    return file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=_draft(sheet))
 
 
 def _take_files(sheet: Sheet) -> bool:
@@ -77,8 +70,10 @@ def _take_files(sheet: Sheet) -> bool:
 
 
 def _draft(sheet: Sheet) -> Draft | None:
-    """Return the form's draft, its files counted for whom the request is; raises Refused when they do not fit."""
-    draft = draft_of(actor(), sheet.door.value, given_key())
+    """Return the draft whose files go along, counted for whom the request is; raises Refused when they do not fit."""
+    if not (sheet.facts.files or any(upload.filename for upload in request.files.getlist("files"))):
+        return None
+    draft = draft_with_files(actor(), sheet.door.value, given_key())
     if draft is not None:
         count_for(draft, sheet.organization, outside().limits)
     return draft
@@ -111,7 +106,7 @@ def use_organization(door: str) -> Answer:
 @bp.post(f"/help/{DOOR}/draft")
 @requires(Permission.HELP)
 def save_draft(door: str) -> Answer:
-    if result_of(actor(), given_key()) is None:
+    if sent_with(actor(), given_key()) is None:
         keep_typed(door)
         db.session.commit()
     return see_other("/help/drafts")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from werkzeug.datastructures import MultiDict
 
@@ -13,12 +12,13 @@ from extensions import clock, db, outside
 from forms.tickets import BillingForm, TechnicalForm
 from models import wording
 from models.base import Refused, token
+from models.calendars import hours_for
 from models.catalogue import DoorName, PlanName, Severity, Target
-from models.choices import ListName, choices
+from models.choices import ListName
 from models.drafts import Draft
 from models.explanations import Explanation, explain
-from models.filing import Filing, check_gate, offer, plan_of
-from models.organizations import Cluster, Organization, cluster_for, clusters_of, memberships_of
+from models.filing import Filing, check_gate, facts_for, offer, plan_of
+from models.organizations import ClusterLine, Organization, cluster_for, memberships_of
 from models.promises import due
 
 NO_CLUSTER = "none"
@@ -43,8 +43,11 @@ class PromisePanel:
 class Sheet:
     """One door's form for one person: `given` is what was typed, `asked` what the address chooses beside it."""
 
-    def __init__(self, door: DoorName, given: MultiDict[str, str], *, asked: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, door: DoorName, given: MultiDict[str, str], *, asked: dict[str, str] | None = None, key: str = ""
+    ) -> None:
         self.door = door
+        self._key = key
         self.base = f"/help/{door.value}"
         self.limits = outside().limits
         self._now = clock.now()
@@ -52,7 +55,6 @@ class Sheet:
         self._asked = asked or {}
         self.organizations = [m.organization for m in memberships_of(actor())]
         self.entitled = [o for o in self.organizations if self._opens(o)]
-        self.cluster: Cluster | None = None
         self.severity_cleared = ""
         self._settle()
 
@@ -65,18 +67,18 @@ class Sheet:
         """Find the organization and the cluster that the form is about, and what hangs on them."""
         for part, value in self._asked.items():
             self._given.setlist(part, [value])
-        wanted = cluster_for(actor(), self._given.get("cluster", ""))
-        slug = self._given.get("organization")
-        if wanted is not None and "cluster" in self._asked and "organization" not in self._asked:
-            slug = next((o.slug for o in self.organizations if o.id == wanted.organization_id), slug)
+        slug, wanted = self._given.get("organization"), self._given.get("cluster", "")
+        if "cluster" in self._asked and "organization" not in self._asked:
+            named = cluster_for(actor(), wanted)
+            slug = next((o.slug for o in self.organizations if named and o.id == named.organization_id), slug)
         self.organization = next((o for o in self.organizations if o.slug == slug), None)
         if slug is None:
             self.organization = self._default()
-        if wanted is not None and self.organization is not None and wanted.organization_id == self.organization.id:
-            self.cluster = wanted
-        elif self._asked:
+        self.facts = facts_for(actor(), self.organization, self.door, self._key)
+        self.cluster = next((c for c in self.facts.clusters if str(c.id) == wanted), None)
+        if self.cluster is None and self._asked:
             self._given.poplist("cluster")
-        self.offer = offer(db.session(), self.door, self.organization, now=self._now)
+        self.offer = offer(self.door, self.organization, self.facts.hours, now=self._now)
         if self._asked:
             self._given.setlist("organization", [self.organization.slug if self.organization else ""])
         self._fill_from_cluster()
@@ -114,7 +116,7 @@ class Sheet:
         form = kind(given)
         nobody = [] if self.door is DoorName.TECHNICAL and self.organizations else [("", "Not about one organization")]
         form.offer_organizations([*nobody, *((o.slug, o.name) for o in self.organizations)])
-        form.offer_clusters([("", "Not about one cluster"), *((str(c.id), _cluster_words(c)) for c in self.clusters)])
+        form.offer_clusters([("", "Not about one cluster"), *((str(c.id), _words(c)) for c in self.facts.clusters)])
         if isinstance(form, TechnicalForm):
             form.offer_lists(*self._lists())
         self.bound = form
@@ -122,17 +124,12 @@ class Sheet:
 
     def _lists(self) -> tuple[list[str], list[str], list[str]]:
         """Return environments, components and versions: those on offer and the cluster's own, once retired."""
-        lists = choices(db.session())
-        environments, versions = lists[ListName.ENVIRONMENT], lists[ListName.VERSION]
+        lists = self.facts.lists
+        environments, versions = [*lists[ListName.ENVIRONMENT]], lists[ListName.VERSION]
         if self.cluster is not None:
             environments += [e for e in [self.cluster.environment] if e and e not in environments]
             versions = [*(v for v in [self.cluster.version] if v and v not in versions), *versions]
         return environments, lists[ListName.COMPONENT], versions
-
-    @cached_property
-    def clusters(self) -> list[Cluster]:
-        """The clusters of the chosen organization."""
-        return clusters_of(self.organization) if self.organization else []
 
     @property
     def severities(self) -> list[SeverityChoice]:
@@ -197,6 +194,7 @@ class Sheet:
             components=tuple(dict.fromkeys(form.components.data or ())) if technical else (),
             version=(form.version.data or "") if technical else "",
             confidential=form.confidential.data,
+            hours=self.facts.hours,
         )
 
     def filed_words(self, key: str) -> str:
@@ -207,12 +205,13 @@ class Sheet:
         return f"{key} created. We will reply by {wording.inside(wording.moment(choice.by, zone_here(), self._now))}."
 
 
-def _cluster_words(cluster: Cluster) -> str:
+def _words(cluster: ClusterLine) -> str:
     return " – ".join(part for part in (cluster.name, cluster.tier, cluster.version) if part)
 
 
 def explained_door(door: DoorName, draft: Draft | None) -> Answer:
     """Answer the closed door's page: why it is closed, what opens it, and where to go instead (200)."""
     here = organization_here(actor())
-    closed = offer(db.session(), door, here, now=clock.now())
+    hours = hours_for(db.session(), here.calendar_id if here else None)
+    closed = offer(door, here, hours, now=clock.now())
     return page("tickets/closed_door.html", door=door, here=here, offer=closed, draft=draft)

@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from blueprints.access import actor, held, let_go, may, requires
+from blueprints.access import actor, held, may, requires
 from blueprints.conversation import attached, comment_form, commented, detached, drafted, previewed, promise_view
 from blueprints.pages import Answer, invalid, page, see_other, severity_choices, why_none, zone_here
-from blueprints.uploads import keep_typed, kept, sent_before, take_files
+from blueprints.uploads import SentBefore, check_first, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
 from forms.base import choices
 from forms.tickets import CommentForm, ParticipantForm, SeverityForm
@@ -150,20 +150,18 @@ def create_follow_up(key: str) -> Answer:
 def _send(ticket: Ticket, *, follow: bool) -> Answer:
     """Take a reply, or the text of a follow-up; a form that comes twice counts once."""
     form, place = CommentForm(), f"ticket:{ticket.key}"
-    # The fields first: to validate them forgets what is said of the files.
-    fine, taken, earlier = form.validate(), take_files(form, place, ticket), sent_before(place)
-    if earlier is not None:
-        return see_other(f"/requests/{earlier}")
-    if not (fine and taken):
-        return _refused(ticket, form)
     try:
-        path, words = commented(ticket, form, place, follow_up if follow else conversations.reply)
+        # The fields first: to validate them forgets what is said of the files.
+        if not all([form.validate(), take_files(form, place, ticket)]):
+            check_first(place)
+            return _refused(ticket, form)
+        verb = follow_up if follow else conversations.reply
+        path, words = once(place, lambda: commented(ticket, form, place, verb))
+    except SentBefore as before:
+        return see_other(f"/requests/{before.key}")
     except Refused as refused:
-        db.session.rollback()
         form.refuse(refused)
         return _refused(tickets_of(actor()).one_or_404(ticket.key), form)
-    let_go()
-    db.session.commit()
     return see_other(path, good=words)
 
 

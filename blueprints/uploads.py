@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from flask import request
+from sqlalchemy.exc import IntegrityError
 from werkzeug.datastructures import FileStorage, MultiDict
 
 from blueprints.access import actor, let_go
@@ -29,8 +31,9 @@ from models.attachments import (
 from models.base import Refused, token
 from models.drafts import Draft, draft_of, keep_draft, own_draft
 from models.organizations import Organization
-from models.tickets import Ticket, result_of
+from models.tickets import Ticket, sent_with
 
+T = TypeVar("T")
 _PIECE = 64 * 1024
 # What a form carries for itself, and not for the draft.
 _OWN = frozenset({"csrf_token", "key", "files", "file", "seen"})
@@ -51,17 +54,44 @@ def given_key() -> str:
     return key if 16 <= len(key) <= 40 and key.isascii() and key.isprintable() else token()
 
 
-def sent_before(place: str) -> str | None:
-    """Return where the same form led when it came before, else None; what the second one kept goes with it.
+class SentBefore(Exception):  # noqa: N818 (the sentence reads: it was sent before)
+    """The form came a second time; `key` is that of the ticket to which the first one led."""
 
-    To be asked after the files were taken: that ends a transaction, and the first form may get in between.
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def once(place: str, send: Callable[[], T]) -> T:
+    """Send the form and commit, and return what `send` does. Raises SentBefore for one that came before.
+
+    Nobody is asked beforehand whether it did: hardly any form comes twice, and the message's unique key tells.
     """
-    earlier = result_of(actor(), given_key())
-    draft = draft_of(actor(), place, given_key()) if earlier is not None else None
+    try:
+        done = send()
+        let_go()
+        db.session.commit()
+    except (Refused, IntegrityError):
+        db.session.rollback()
+        check_first(place)
+        raise
+    return done
+
+
+def check_first(place: str) -> None:
+    """Raise SentBefore when the form came before; what the second one kept goes with it.
+
+    To be asked before anything is said against a form, and after its files were taken: that ends a transaction, and the
+    first one may get in between.
+    """
+    earlier = sent_with(actor(), given_key())
+    if earlier is None:
+        return
+    draft = draft_of(actor(), place, given_key())
     if draft is not None:
         discard(draft)
         db.session.commit()
-    return earlier
+    raise SentBefore(earlier)
 
 
 def keep_typed(place: str) -> Draft:

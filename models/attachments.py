@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, func, or_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, String, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model, NotFound, Refused, session_of, token
@@ -259,6 +259,28 @@ def files_of(draft: Draft) -> list[Attachment]:
     return list(
         session_of(draft).scalars(select(Attachment).where(Attachment.draft_id == draft.id).order_by(Attachment.id))
     )
+
+
+# One row where files wait with the draft that a form is sent from.
+WAITING_FILES = (
+    select(func.min(Attachment.id))
+    .join(Draft, Draft.id == Attachment.draft_id)
+    .where(Draft.person_id == bindparam("person"), Draft.place == bindparam("place"), Draft.key == bindparam("key"))
+    .having(func.count() > 0)
+)
+
+
+def draft_with_files(person: Person, place: str, key: str) -> Draft | None:
+    """Return the person's draft at that place under the form's key if files wait with it."""
+    return session_of(person).scalar(_WITH_FILES, {"person": person.id, "place": place, "key": key})
+
+
+_WITH_FILES = select(Draft).where(
+    Draft.person_id == bindparam("person"),
+    Draft.place == bindparam("place"),
+    Draft.key == bindparam("key"),
+    exists(select(Attachment.id).where(Attachment.draft_id == Draft.id)),
+)
 
 
 def remove_file(draft: Draft, public_id: str) -> str:

@@ -103,19 +103,27 @@ def hours_for(session: Session, calendar_id: int | None) -> Hours:
     """Return the hours of the calendar with that key, as the database has them; without a key, the default."""
     if calendar_id is None:
         return DEFAULT
-    rows = read(session, _HOURS, calendar=calendar_id).all()
+    return hours_from(read(session, HOURS, calendar=calendar_id).all())
+
+
+def hours_from(rows: Sequence[Any]) -> Hours:
+    """Return the hours that the rows of `HOURS` say; without a row, the default."""
     if not rows:
         return DEFAULT
-    return _hours(rows[0].zone, rows[0].hours, {row.date: row.name for row in rows if row.date})
+    zone_name, hours, _, _ = rows[0]
+    return _hours(zone_name, hours, {day: name for _, _, day, name in sorted(rows, key=_day) if day})
+
+
+def _day(row: Sequence[Any]) -> date:
+    return row[2] or date.min
 
 
 # Tables, not classes: most pages ask, and none of them changes what it reads here.
 _CALENDARS, _HOLIDAYS = Calendar.__table__, Holiday.__table__
-_HOURS = (
+HOURS = (
     select(_CALENDARS.c.zone, _CALENDARS.c.hours, _HOLIDAYS.c.date, _HOLIDAYS.c.name)
     .outerjoin(_HOLIDAYS, _HOLIDAYS.c.calendar_id == _CALENDARS.c.id)
     .where(_CALENDARS.c.id == bindparam("calendar"))
-    .order_by(_HOLIDAYS.c.date)
 )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy import ColumnElement, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from models.attachments import Attachment
 from models.base import Model
 from models.conversations import close
-from models.drafts import KEPT_FOR, Draft, HeldText
+from models.drafts import KEPT_FOR, SENT, Draft, HeldText
 from models.events import Event, EventKind, record
 from models.numbers import hold
 from models.people import Failure, OneTimeLink, SignIn
@@ -84,7 +84,8 @@ def sweep(session: Session, now: datetime) -> tuple[int, set[str]]:
 
     The caller commits, then gives the names to `orphans.drop_unused`: bytes must not go before the row that names them.
     """
-    old = session.scalars(select(Draft.id).where(Draft.updated_at < now - KEPT_FOR).limit(BATCH)).all()
+    past = or_(Draft.updated_at < now - KEPT_FOR, SENT)
+    old = session.scalars(select(Draft.id).where(past).limit(BATCH)).all()
     lost = session.scalars(select(Attachment.stored).where(Attachment.draft_id.in_(old))).all() if old else []
     if old:
         session.execute(delete(Attachment).where(Attachment.draft_id.in_(old)))

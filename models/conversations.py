@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from models.attachments import hand_over
 from models.base import Refused, session_of
-from models.calendars import hours_for
+from models.calendars import Hours, hours_for
 from models.catalogue import catalogue_at
 from models.drafts import Draft
 from models.events import Event, EventKind, record
@@ -23,11 +23,16 @@ from models.tickets import ACTIVE, REOPEN_FOR, Comment, Ticket, TicketState
 FINAL = "This request is closed. Open a follow-up: it is linked to this one, and your text is kept."
 
 
-def reply(ticket: Ticket, actor: Person, body: str, *, now: datetime, draft: Draft | None = None) -> Comment:
-    """Add a customer's reply; a request that waits or is resolved opens again. Raises Refused on a closed one."""
+def reply(
+    ticket: Ticket, actor: Person, body: str, *, now: datetime, key: str | None = None, draft: Draft | None = None
+) -> Comment:
+    """Add a customer's reply; a request that waits or is resolved opens again. Raises Refused on a closed one.
+
+    `key` is the form's own: who sends it again meets IntegrityError. `draft` is the one whose files it takes along.
+    """
     if ticket.is_final(now):
         raise Refused(FINAL, "body")
-    comment = _say(ticket, actor, body, now=now, draft=draft)
+    comment = _say(ticket, actor, body, now=now, key=key, draft=draft)
     before = ticket.state
     if before is TicketState.RESOLVED:
         _open_again(ticket, actor, now=now)
@@ -44,6 +49,7 @@ def answer(
     *,
     now: datetime,
     then: TicketState | None = None,
+    key: str | None = None,
     draft: Draft | None = None,
 ) -> Comment:
     """Add an agent's public reply, which meets the promise, and leave the ticket in the state `then`.
@@ -52,7 +58,7 @@ def answer(
     """
     if ticket.is_final(now):
         raise Refused("This request is closed: only its customer can go on, with a follow-up.", "body")
-    comment = _say(ticket, actor, body, now=now, draft=draft, by_staff=True)
+    comment = _say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True)
     _meet(ticket, actor, now=now)
     if ticket.assignee_id is None:
         hand_to(ticket, actor, actor, now=now)
@@ -63,22 +69,25 @@ def answer(
     return comment
 
 
-def note(ticket: Ticket, actor: Person, body: str, *, now: datetime, draft: Draft | None = None) -> Comment:
+def note(
+    ticket: Ticket, actor: Person, body: str, *, now: datetime, key: str | None = None, draft: Draft | None = None
+) -> Comment:
     """Add an internal note: no customer sees it, gets mail for it, or can find it."""
-    return _say(ticket, actor, body, now=now, draft=draft, by_staff=True, internal=True)
+    return _say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True, internal=True)
 
 
-def first_message(ticket: Ticket, actor: Person, body: str, *, now: datetime, draft: Draft | None) -> Comment:
+def first_message(ticket: Ticket, actor: Person, body: str, *, now: datetime, key: str, draft: Draft | None) -> Comment:
     """Add the description with which a request is filed."""
-    return _say(ticket, actor, body, now=now, draft=draft, kind=EventKind.TICKET_FILED)
+    return _say(ticket, actor, body, now=now, key=key, draft=draft, kind=EventKind.TICKET_FILED)
 
 
-def _say(
+def _say(  # noqa: PLR0913 (each names one thing that a message is)
     ticket: Ticket,
     actor: Person,
     body: str,
     *,
     now: datetime,
+    key: str | None,
     draft: Draft | None,
     by_staff: bool = False,
     internal: bool = False,
@@ -100,6 +109,7 @@ def _say(
         renderer=RENDERER,
         by_staff=by_staff,
         internal=internal,
+        form_key=key,
     )
     session.add(comment)
     session.flush()
@@ -191,8 +201,13 @@ def _open_again(ticket: Ticket, actor: Person, *, now: datetime) -> None:
     note_event(ticket, actor, EventKind.TICKET_STATE, now=now, before=before, after=after)
 
 
-def start_promise(ticket: Ticket, *, now: datetime, cycle: int = 1) -> ResponseTarget | None:
-    """Write down the promise that the ticket's terms give from now; None (and nothing written) where they give none."""
+def start_promise(
+    ticket: Ticket, *, now: datetime, cycle: int = 1, hours: Hours | None = None
+) -> ResponseTarget | None:
+    """Write down the promise that the ticket's terms give from now; None (and nothing written) where they give none.
+
+    `hours` are its organization's, where they were read already.
+    """
     terms = catalogue_at(ticket.catalogue_version)
     promised = terms.target(ticket.plan, ticket.door, ticket.severity)
     if promised is None:
@@ -206,7 +221,7 @@ def start_promise(ticket: Ticket, *, now: datetime, cycle: int = 1) -> ResponseT
         severity=ticket.severity,
         target=promised,
         calendar_id=calendar_id,
-        hours=hours_for(session_of(ticket), calendar_id),
+        hours=hours or hours_for(session_of(ticket), calendar_id),
         now=now,
     )
     ticket.targets.append(target)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, bindparam, select
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, bindparam, exists, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model, NotFound, session_of, token
 from models.people import Person, digest
+from models.tickets import Comment
 
 # Product rule: a draft goes when it is sent, or 30 days after its last change.
 KEPT_FOR = timedelta(days=30)
@@ -55,18 +56,16 @@ def draft_of(person: Person, place: str, key: str = "") -> Draft | None:
     return session_of(person).scalar(_WITH_KEY if key else _LATEST, given)
 
 
-_LATEST = (
-    select(Draft)
-    .where(Draft.person_id == bindparam("person"), Draft.place == bindparam("place"))
-    .order_by(Draft.updated_at.desc(), Draft.id.desc())
-    .limit(1)
-)
-_WITH_KEY = _LATEST.where(Draft.key == bindparam("key"))
+# What was sent is nobody's draft any more, and swept by the worker: to delete it would make sending cost more.
+SENT = exists(select(Comment.id).where(Comment.author_id == Draft.person_id, Comment.form_key == Draft.key))
+_THERE = select(Draft).where(Draft.person_id == bindparam("person"), Draft.place == bindparam("place"))
+_LATEST = _THERE.where(~SENT).order_by(Draft.updated_at.desc(), Draft.id.desc()).limit(1)
+_WITH_KEY = _THERE.where(Draft.key == bindparam("key"))
 
 
 def own_draft(person: Person, draft_id: int) -> Draft:
     """Return the person's draft with that key; raises NotFound for anybody else's and for none."""
-    draft = session_of(person).scalar(select(Draft).where(Draft.id == draft_id, Draft.person_id == person.id))
+    draft = session_of(person).scalar(select(Draft).where(Draft.id == draft_id, Draft.person_id == person.id, ~SENT))
     if draft is None:
         raise NotFound
     return draft
@@ -79,7 +78,7 @@ def drafts_of(person: Person) -> list[Draft]:
 
 _DRAFTS = (
     select(Draft)
-    .where(Draft.person_id == bindparam("person"))
+    .where(Draft.person_id == bindparam("person"), ~SENT)
     .order_by(Draft.updated_at.desc(), Draft.id.desc())
     .limit(100)
 )

@@ -152,7 +152,15 @@ def record(  # noqa: PLR0913 (each names one thing that an event is about)
         data=data,
     )
     session.add(event)
+    if ticket_id is not None and not internal:
+        session.info["cause"] = event
     return event
+
+
+def cause_of(session: Session, ticket_id: int) -> Event | None:
+    """Return what customers saw happen to the ticket last in this transaction; None when nothing did."""
+    event = session.info.get("cause")
+    return event if event is not None and event in session and event.ticket_id == ticket_id else None
 
 
 def record_many(

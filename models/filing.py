@@ -5,23 +5,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
-from models.attachments import discard
+from models.attachments import WAITING_FILES
 from models.base import Refused, session_of, token
-from models.calendars import Hours, hours_for
+from models.calendars import HOURS, Hours, hours_from
 from models.catalogue import Catalogue, DoorName, PlanName, Severity, Target, catalogue
+from models.choices import OFFERED, ListName, in_order
 from models.conversations import first_message, start_promise
 from models.drafts import Draft
 from models.events import EventKind, record
 from models.notices import note_event, post_to
 from models.numbers import next_number
-from models.organizations import Cluster, Organization, role_in
+from models.organizations import CLUSTERS, Cluster, ClusterLine, Organization, role_in
 from models.outbox import Letter
 from models.people import Person
 from models.promises import due
 from models.prose import SUMMARY_MOST, cleaned
-from models.tickets import Participant, Ticket, TicketState, note_taken, result_of
+from models.tickets import Participant, Ticket, TicketState
+from models.together import ask_together
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a form needs: the organization's hours and clusters, what the lists offer, and whether files wait."""
+
+    hours: Hours
+    clusters: list[ClusterLine]
+    lists: dict[ListName, list[str]]
+    files: bool
+
+
+def facts_for(actor: Person, organization: Organization | None, door: DoorName, key: str) -> Facts:
+    """Return them in one statement; the files are those of the actor's draft at the door under the form's key."""
+    found = ask_together(
+        session_of(actor),
+        _FACTS,
+        calendar=organization.calendar_id if organization else None,
+        organization=organization.id if organization else None,
+        person=actor.id,
+        place=door.value,
+        key=key,
+    )
+    clusters = sorted((ClusterLine(*row) for row in found["clusters"]), key=lambda cluster: cluster.name)
+    return Facts(hours_from(found["hours"]), clusters, in_order(found["lists"]), bool(found["files"]))
+
+
+_FACTS = (("hours", HOURS), ("clusters", CLUSTERS), ("lists", OFFERED), ("files", WAITING_FILES))
 
 
 @dataclass(frozen=True)
@@ -66,11 +94,10 @@ def plan_of(organization: Organization | None) -> PlanName:
     return PlanName(organization.plan) if organization else PlanName.BASIC
 
 
-def offer(session: Session, door: DoorName, organization: Organization | None, *, now: datetime) -> Offer:
-    """Return what the door offers to the organization now (product rules 6.1, 6.3, 6.4)."""
+def offer(door: DoorName, organization: Organization | None, hours: Hours, *, now: datetime) -> Offer:
+    """Return what the door offers to the organization, whose business hours are given, now (rules 6.1, 6.3, 6.4)."""
     terms = catalogue(now.date())
     plan = plan_of(organization)
-    hours = hours_for(session, organization.calendar_id if organization else None)
     offered = []
     for severity in terms.severities(door, plan):
         target = terms.target(plan, door, severity)
@@ -86,7 +113,7 @@ class Filing:
 
     door: DoorName
     organization: Organization | None
-    cluster: Cluster | None
+    cluster: Cluster | ClusterLine | None
     severity: Severity
     summary: str
     description: str
@@ -94,6 +121,8 @@ class Filing:
     components: tuple[str, ...] = ()
     version: str = ""
     confidential: bool = False
+    # The organization's business hours, where they were read already.
+    hours: Hours | None = None
 
 
 def file_ticket(
@@ -105,16 +134,12 @@ def file_ticket(
     draft: Draft | None = None,
     follows: Ticket | None = None,
 ) -> str:
-    """File the request and return the ticket's key, that of the first one when the same form comes again.
+    """File the request and return the ticket's key.
 
     Door, plan, severity, organization and cluster are checked together; raises Refused naming the field that is wrong.
-    `key` is the form's own random key.
+    `key` is the form's own random key: who sends it again meets IntegrityError. `draft` is the one whose files it
+    takes along.
     """
-    earlier = result_of(actor, key)
-    if earlier is not None:
-        if draft is not None:
-            discard(draft)
-        return earlier
     session = session_of(actor)
     terms = _check(actor, filing, now=now)
     plan = plan_of(filing.organization)
@@ -141,11 +166,10 @@ def file_ticket(
         updated_at=now,
     )
     session.add_all([ticket, Participant(ticket=ticket, person_id=actor.id)])
-    note_taken(actor, key, ticket.key, now=now)
     # All that belongs to the ticket is written at once, with its first message, and not changed again.
     with session.no_autoflush:
-        start_promise(ticket, now=now)
-    first_message(ticket, actor, filing.description, now=now, draft=draft)
+        start_promise(ticket, now=now, hours=filing.hours)
+    first_message(ticket, actor, filing.description, now=now, key=key, draft=draft)
     if follows is not None:
         note_event(follows, actor, EventKind.TICKET_FOLLOWED_UP, now=now, key=ticket.key)
     post_to(ticket, actor, Letter.TICKET_FILED, now=now, actor=actor)

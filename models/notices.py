@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, select
 
 from models.base import read, session_of
-from models.events import Event, EventKind, record
+from models.events import Event, EventKind, cause_of, record
 from models.organizations import Membership
 from models.outbox import Letter, queue_all
 from models.people import Person
@@ -61,13 +61,15 @@ def _post(
     if not people:
         return
     session = session_of(ticket)
+    session.flush()
+    cause = cause_of(session, ticket.id)
     queue_all(
         session,
         letter,
         to=people,
         now=now,
         ticket_id=ticket.id,
-        event_id=read(session, _CAUSE, ticket=ticket.id).scalar(),
+        event_id=cause.id if cause else read(session, _LATEST, ticket=ticket.id).scalar(),
         actor=actor.name if actor else "",
         comment=comment.id if comment else None,
         state=ticket.state.value,
@@ -75,7 +77,7 @@ def _post(
     )
 
 
-_CAUSE = select(func.max(Event.id)).where(Event.ticket_id == bindparam("ticket"), Event.internal.is_(False))
+_LATEST = select(func.max(Event.id)).where(Event.ticket_id == bindparam("ticket"), Event.internal.is_(False))
 
 
 def _audience(ticket: Ticket, actor: Person | None) -> Sequence[Person]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from sqlalchemy import String, bindparam, select, update
+from sqlalchemy import String, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -36,18 +36,24 @@ def hold(session: Session, name: str) -> None:
 
 def next_number(session: Session, name: str) -> int:
     """Return the next number of the counter; concurrent callers never get the same one."""
-    if session.execute(_BUMP, {"counter": name}).rowcount != 1:  # type: ignore[attr-defined]
+    number = _bump(session, name)
+    if number is None:
         session.add(Counter(name=name, value=1))
         session.flush()
         return 1
-    return int(session.scalars(_LAST, {"counter": name}).one())
+    return number
+
+
+def _bump(session: Session, name: str) -> int | None:
+    """Count one on and return the number, in one statement; None when nobody has counted under the name."""
+    if session.get_bind().dialect.name == "mysql":
+        # It has no RETURNING; what LAST_INSERT_ID was given comes back beside the number of rows.
+        done = session.execute(_BUMP.values(value=func.last_insert_id(_COUNTERS.c.value + 1)), {"counter": name})
+        return int(done.context.cursor.lastrowid) if done.rowcount else None  # type: ignore[attr-defined]
+    bump = _BUMP.values(value=_COUNTERS.c.value + 1).returning(_COUNTERS.c.value)
+    return session.execute(bump, {"counter": name}).scalar()
 
 
 # The table, not the class: no session holds an object of it that would have to be kept the same.
 _COUNTERS = Counter.__table__
-_BUMP = (
-    update(_COUNTERS)  # type: ignore[arg-type]  # a class has its table, whatever the stubs say
-    .where(_COUNTERS.c.name == bindparam("counter"))
-    .values(value=_COUNTERS.c.value + 1)
-)
-_LAST = select(_COUNTERS.c.value).where(_COUNTERS.c.name == bindparam("counter"))
+_BUMP = update(_COUNTERS).where(_COUNTERS.c.name == bindparam("counter"))  # type: ignore[arg-type]  # a class has its table, whatever the stubs say

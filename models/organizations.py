@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, bindparam, select
@@ -159,6 +160,23 @@ _CLUSTERS = (
     .where(Cluster.organization_id == bindparam("organization"), Cluster.deleted_at.is_(None))
     .order_by(Cluster.name)
 )
+
+
+@dataclass(frozen=True)
+class ClusterLine:
+    """A cluster as a form offers it."""
+
+    id: int
+    organization_id: int
+    name: str
+    tier: str
+    version: str
+    environment: str
+
+
+CLUSTERS = select(
+    Cluster.id, Cluster.organization_id, Cluster.name, Cluster.tier, Cluster.version, Cluster.environment
+).where(Cluster.organization_id == bindparam("organization"), Cluster.deleted_at.is_(None))
 
 
 def sign_in_with_memberships(session: Session, secret: str) -> SignIn | None:

@@ -174,7 +174,7 @@ class Comment(Model):
     """One message: the description, a reply, or a note that customers never see."""
 
     __tablename__ = "comments"
-    __table_args__ = (Index(None, "ticket_id", "created_at", "id"),)
+    __table_args__ = (Index(None, "ticket_id", "created_at", "id"), Index(None, "author_id", "form_key", unique=True))
 
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
     author_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
@@ -184,6 +184,8 @@ class Comment(Model):
     renderer: Mapped[int]
     by_staff: Mapped[bool]
     internal: Mapped[bool] = mapped_column(default=False)
+    # The key of the form that it came with, by which it comes once.
+    form_key: Mapped[str | None] = mapped_column(String(40))
 
     ticket: Mapped[Ticket] = relationship()
     # No inner join: timelines read messages beside events that have none.
@@ -191,7 +193,7 @@ class Comment(Model):
 
 
 class Submission(Model):
-    """That a form was taken once: sending it again leads to the same result."""
+    """That a form without a message was taken once: sending it again leads to the same result."""
 
     __tablename__ = "submissions"
     __table_args__ = (UniqueConstraint("person_id", "key"), Index(None, "at"))
@@ -212,15 +214,23 @@ _RESULT = select(Submission.result).where(
 )
 
 
+def sent_with(actor: Person, key: str) -> str | None:
+    """Return the key of the ticket to which the person sent the form with that key; None when it is new."""
+    return read(session_of(actor), _SENT, person=actor.id, key=key).scalar()
+
+
+_SENT = (
+    select(Ticket.key)
+    .join(Comment, Comment.ticket_id == Ticket.id)
+    .where(Comment.author_id == bindparam("person"), Comment.form_key == bindparam("key"))
+)
+
+
 def settle(actor: Person, key: str, result: str, *, now: datetime) -> None:
     """Note that the form was taken; the unique row makes a second one fail here."""
-    note_taken(actor, key, result, now=now)
-    session_of(actor).flush()
-
-
-def note_taken(actor: Person, key: str, result: str, *, now: datetime) -> None:
-    """Note that the form was taken; the unique row makes a second one fail when the rest of the work is written."""
-    session_of(actor).add(Submission(person_id=actor.id, key=key, result=result, at=now))
+    session = session_of(actor)
+    session.add(Submission(person_id=actor.id, key=key, result=result, at=now))
+    session.flush()
 
 
 def seen_by(person: Person) -> ColumnElement[bool]:

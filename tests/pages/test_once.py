@@ -12,7 +12,7 @@ from page import Browser, File
 from models.attachments import Attachment
 from models.drafts import Draft
 from models.outbox import Message
-from models.tickets import Comment, Submission, Ticket
+from models.tickets import Comment, Ticket
 
 TECHNICAL = {"summary": "Slow", "description": "Since 13:40", "severity": "S2", "environment": "Production"}
 EMAIL = "owner@lumen.example"
@@ -46,7 +46,7 @@ def test_ten_at_once_are_one_request(lumen: Browser, town: Town, sign_in: SignIn
     form, button = lumen.get("/help/technical/new").find("/help/technical/new")
     answers = at_once(sign_in, "/help/technical/new", form.entries(button, TECHNICAL) + file)
     assert answers == {(303, "/requests/TECH-1")}
-    assert (town.count(Ticket), town.count(Submission), town.count(Message)) == (1, 1, 1)
+    assert (town.count(Ticket), town.count(Comment), town.count(Message)) == (1, 1, 1)
     assert town.count(Draft) == 0, "what was sent does not come back as a draft"
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from models.catalogue import DoorName, Severity
 from models.demo import PASSWORD
-from models.drafts import Draft
+from models.drafts import SENT, Draft
 from models.outbox import Letter, Message
 from models.tickets import Comment, Ticket, TicketState
 
@@ -66,7 +66,8 @@ def test_a_draft_of_a_reply_is_kept_until_it_is_sent(lumen: Browser, sign_in: Si
     assert form.value_of("body") == "Half a thou"
     assert "Half a thou" not in sign_in("member@lumen.example").get(f"/requests/{key}").html
     other.submit(f"/requests/{key}/comments")
-    assert town.count(Draft) == 0
+    assert town.count(Draft, ~SENT) == 0
+    assert other.get(f"/requests/{key}").find(f"/requests/{key}/comments")[0].value_of("body") == ""
 
 
 def test_resolving_and_reopening_for_14_days_and_then_a_follow_up(lumen: Browser, town: Town) -> None:

@@ -19,7 +19,7 @@ from gateways.payments_sandbox import SandboxPayments
 from models.attachments import FileLimits, Upload, attach, store
 from models.chores import BATCH, close_due, note_missed, sweep
 from models.conversations import answer, note, reply, resolve
-from models.drafts import Draft, keep_draft
+from models.drafts import Draft, drafts_of, keep_draft
 from models.entrance import ask_reset, make_link
 from models.events import Event, EventKind
 from models.letters import facts_of, stamp
@@ -130,6 +130,17 @@ def test_four_workers_record_a_miss_once(engine: Engine) -> None:
     with Session(engine) as session:
         assert missed_events(session, "deadlocks") == 1
         assert missed_events(session, "fleet-writes") == 1
+
+
+def test_the_draft_of_what_was_sent_is_swept(session: Session) -> None:
+    ticket = ticket_of_story(session, "fleet-writes")
+    writer = ticket.opener
+    for key in ("sent" * 5, "kept" * 5):
+        keep_draft(writer, f"ticket:{ticket.key}", {"body": ["It is slow."]}, now=NOW, key=key)
+    reply(ticket, writer, "It is slow.", now=NOW, key="sent" * 5)
+    assert [draft.key for draft in drafts_of(writer)] == ["kept" * 5]
+    sweep(session, NOW)
+    assert list(session.scalars(select(Draft.key))) == ["kept" * 5]
 
 
 def test_drafts_go_after_30_days_with_their_files(session: Session, files: LocalFiles) -> None:

@@ -29,7 +29,7 @@ from models.handling import take
 from models.outbox import Message, MessageState
 from models.people import person_by_email
 from models.permissions import Role
-from models.tickets import Comment, Submission, Ticket, desk_of
+from models.tickets import Comment, Ticket, desk_of
 
 PROCESSES, ROUNDS = 4, 12
 OWNER, AGENTS = "owner@lumen.example", ("agent@support.example", "agent2@support.example")
@@ -78,7 +78,7 @@ def test_nothing_is_lost_doubled_or_taken_twice(crowd: tuple[Town, str], tmp_pat
     # All have sent the same forms, by the same keys: each is one ticket, and each led everybody to it.
     same = town.scalars(select(Ticket.summary).where(Ticket.summary.startswith("Same ")))
     assert sorted(same) == sorted(f"Same {number}" for number in range(ROUNDS))
-    assert town.count(Submission, Submission.key.in_(work["keys"])) == ROUNDS
+    assert town.count(Comment, Comment.form_key.in_(work["keys"])) == ROUNDS
     for number in range(ROUNDS):
         assert len({report["same"][number] for report in reports}) == 1
     keys = town.scalars(select(Ticket.key))
