@@ -32,7 +32,7 @@ test: $(VENV)/test.stamp ## run all tests, in a browser as well
 SERVER_TESTS := tests/rules tests/pages tests/test_migrations.py tests/test_entitlement.py tests/test_visibility.py
 
 test-postgresql test-mysql: test-%: $(VENV)/test.stamp ## run the rules and pages on a database server
-	@url=$$(.ci/databases $*) && DATABASE_URL=$$url $(BIN)/python -m pytest -q -n 2 --dist worksteal $(SERVER_TESTS)
+	@url=$$(.ci/databases $*) && DATABASE_URL=$$url $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not plain" $(SERVER_TESTS)
 
 check: $(VENV)/test.stamp ## everything that must hold before a change is taken
 	$(BIN)/ruff check .

@@ -94,7 +94,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def chromium(play: Playwright) -> Iterator[Browser]:
     """Start the system's Chromium, or the one that CHROMIUM names."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     path = os.environ.get("CHROMIUM") or next((found for name in names if (found := shutil.which(name))), None)
     if path is None:
         raise RuntimeError("Chromium is missing: `make browser` installs it, or CHROMIUM=/path/to/it names one.")

@@ -19,6 +19,8 @@ from models.catalogue import (
     parse,
 )
 
+pytestmark = pytest.mark.plain
+
 SOURCE = (module.FOLDER / "2026-01.toml").read_text(encoding="utf-8")
 BASIC, STANDARD, ENTERPRISE, PREMIUM = PlanName
 TECHNICAL, BILLING = DoorName

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from models.documents import DEPTH_MOST, Items, Lines, Malformed, Number, Table, parts
 
+pytestmark = pytest.mark.plain
+
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
 quick = settings(max_examples=150, derandomize=True, deadline=None, database=None)

@@ -196,6 +196,8 @@ import sys, resource
 from pathlib import Path
 from gateways.files_local import LocalFiles
 from gateways.files_s3 import Bucket, S3Files
+
+pytestmark = pytest.mark.plain
 def now():
     fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(fields["VmRSS"].split()[0])

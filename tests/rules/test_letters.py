@@ -18,6 +18,8 @@ from gateways.mail_folder import FolderMailer, read_all, read_one
 from models.outbox import Letter
 from models.outside import TryLater, Undeliverable
 
+pytestmark = pytest.mark.plain
+
 TEMPLATES = Path(__file__).parents[2] / "templates"
 AT = datetime(2026, 11, 25, 13, 18, tzinfo=UTC)
 ROOT = "<ticket.TECH-1284.Zb0q@help.example>"

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from models.money import dollars, fraction, half_up, next_month, percent, share, tax_on
 
+pytestmark = pytest.mark.plain
+
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2032, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ledger import Ledger
@@ -18,6 +19,8 @@ from models.invoices import LineKind
 from models.organizations import Organization
 from models.quotes import Quote, quote_renewal, quote_upgrade
 from models.subscriptions import Subscription, live_subscription
+
+pytestmark = pytest.mark.plain
 
 BASIC, STANDARD, ENTERPRISE, PREMIUM = PlanName
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)

@@ -10,6 +10,8 @@ import pytest
 from gateways.payments_sandbox import CARDS, SandboxPayments
 from models.outside import CardDetails, Unanswered, Verdict
 
+pytestmark = pytest.mark.plain
+
 BACK = "/console/x/payments/y"
 
 

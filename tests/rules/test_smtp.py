@@ -16,6 +16,8 @@ from gateways import smtp
 from gateways.smtp import SmtpMailer
 from models.outside import TryLater, Undeliverable
 
+pytestmark = pytest.mark.plain
+
 
 def letter(to: str = "ann@aurora.example") -> EmailMessage:
     message = EmailMessage()

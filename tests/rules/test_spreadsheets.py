@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from models.spreadsheets import csv_of, harmless
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.mark.parametrize(
     "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\rx", "\nx", " =1", '"=1', "' =1", '" "=1', "\u00a0=1", "＝1"]

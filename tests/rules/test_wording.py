@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from models import wording
 
+pytestmark = pytest.mark.plain
+
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 24, 14, 18, tzinfo=UTC)  # Tuesday, 15:18 in Berlin
 
