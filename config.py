@@ -186,6 +186,7 @@ class Settings:
         "the demo, else none.",
     )
     session_idle_hours: int = _setting(24, _number(1, 720), "A sign-in unused for so long ends.")
+    on_time_goal: int = _setting(95, _number(1, 100), "The share of first replies on time that reports aim at, in %.")
     session_days: int = _setting(14, _number(1, 90), "A sign-in ends after so many days in any case.")
     file_megabytes: int = _setting(25, _number(1, 1024), "Largest attachment.")
     files_per_message: int = _setting(10, _number(1, 50), "Most attachments of one message.")

@@ -153,6 +153,8 @@ class Shell:
 
         if may(Permission.DESK):
             yield link("Desk", "/desk")
+        if may(Permission.REPORTS):
+            yield link("Reports", "/reports")
         if may(Permission.SALES):
             yield link("Sales inbox", "/sales")
         if may(Permission.DELIVERY):
@@ -181,6 +183,7 @@ _TABS = (
     ("Cards", "cards", Permission.BILLING),
     ("Invoices", "invoices", Permission.BILLING),
     ("Plan history", "history", Permission.SUPPORT),
+    ("Scorecard", "scorecard", Permission.SUPPORT),
 )
 
 

@@ -24,6 +24,7 @@ class EventKind(Labelled):
     TICKET_PARTICIPANT = "ticket.participant", "changed the participants"
     TICKET_CONFIDENTIAL = "ticket.confidential", "changed who can see the request"
     TICKET_FOLLOWED_UP = "ticket.followed-up", "opened a follow-up"
+    TICKET_RATED = "ticket.rated", "rated the help"
     TICKET_BLOCKED = "ticket.blocked", "was kept from a technical request by the plan"
     LEAD_SUBMITTED = "lead.submitted", "asked for Premium"
     LEAD_UPDATED = "lead.updated", "sent the enquiry again"

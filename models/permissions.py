@@ -19,6 +19,7 @@ class Permission(Labelled):
     MEMBERS = "members", "invite and remove people of their organization, and choose who sees its requests"
     DESK = "desk", "see every request, with its internal notes"
     ANSWER = "answer", "answer, assign and classify requests"
+    REPORTS = "reports", "see how many requests there were, and how first replies were kept"
     SALES = "sales", "work the enquiries about the Premium plan"
     DELIVERY = "delivery", "see mail that could not be delivered, and send it again"
     ADMINISTRATION = (
@@ -49,9 +50,9 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.MEMBER: _CUSTOMER,
     Role.BILLING_ADMIN: _CUSTOMER | {P.BILLING},
     Role.OWNER: _CUSTOMER | {P.BILLING, P.MEMBERS},
-    Role.AGENT: _EVERYONE | {P.DESK, P.ANSWER, P.DELIVERY},
+    Role.AGENT: _EVERYONE | {P.DESK, P.ANSWER, P.DELIVERY, P.REPORTS},
     Role.SALES: _EVERYONE | {P.SALES},
-    Role.ADMINISTRATOR: _EVERYONE | {P.DELIVERY, P.ADMINISTRATION},
+    Role.ADMINISTRATOR: _EVERYONE | {P.DELIVERY, P.ADMINISTRATION, P.REPORTS},
 }
 
 ORGANIZATION_ROLES = (Role.OWNER, Role.BILLING_ADMIN, Role.MEMBER)

@@ -89,7 +89,11 @@ class ResponseTarget(Model):
 
     __tablename__ = "response_targets"
     # The one row of a cycle is also what keeps two workers from announcing the same miss twice.
-    __table_args__ = (UniqueConstraint("ticket_id", "cycle"), Index(None, "calendar_id", "met_at"))
+    __table_args__ = (
+        UniqueConstraint("ticket_id", "cycle"),
+        Index(None, "calendar_id", "met_at"),
+        Index(None, "started_at", "id"),
+    )
 
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
     cycle: Mapped[int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
@@ -90,6 +90,9 @@ class Ticket(Model):
         Index("ix_tickets_assignee_active_due", "assignee_id", "active", *BY_DUE),
         Index(None, "active", "updated_at", "id"),
         Index(None, "closes_at"),
+        # What the reports count by months.
+        Index(None, "created_at", "id"),
+        Index(None, "resolved_at", "id"),
     )
 
     key: Mapped[str] = mapped_column(String(20), unique=True)
@@ -297,6 +300,10 @@ class Tickets:
     scopes: tuple[str, ...]
     internal: bool = False
 
+    def within(self, organization: Organization) -> Tickets:
+        """Return those of the tickets that are of the organization."""
+        return replace(self, condition=and_(self.condition, Ticket.organization_id == organization.id))
+
     def matching(self, text: str) -> list[ColumnElement[bool]]:
         """Return the conditions that a ticket is found by every word of the text."""
         return found_by(self.session, self.scopes, text, Ticket.id.expression)
@@ -354,6 +361,11 @@ def desk_of(actor: Person, roles: Iterable[Role]) -> Tickets:
     """Return all tickets for those whose roles let them see the desk, and none for others."""
     may = allowed(roles, Permission.DESK)
     return Tickets(session_of(actor), _EVERY if may else false(), (STAFF,) if may else (), internal=may)
+
+
+def measured_by(actor: Person, roles: Iterable[Role]) -> Tickets:
+    """Return all tickets for those who may count them, to whom their texts are not shown by that."""
+    return Tickets(session_of(actor), _EVERY if allowed(roles, Permission.REPORTS) else false(), ())
 
 
 _EVERY = Ticket.id.is_not(None)

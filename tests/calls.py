@@ -35,6 +35,7 @@ def calls(app: Flask, key: str, file: str, lead: str = "LEAD-1") -> Iterator[Cal
     values = {
         "key": key, "org": LUMEN, "door": "billing", "mark": "0" * 12, "name": "app.css", "token": "t" * 20, "id": "1",
         "person": "1", "plan": "standard", "number": "INV-1", "slug": LUMEN, "holiday": "1", "part": "component",
+        "kind": "csv",
     }  # fmt: skip
     for rule in app.url_map.iter_rules():
         given = {name: values[name] for name in rule.arguments}

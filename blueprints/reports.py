@@ -1,0 +1,136 @@
+"""Reports: for the staff how promises were kept and what there was to do, for customers the scorecard of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, request, stream_with_context
+
+from blueprints.access import actor, may, requires, roles
+from blueprints.pages import Answer, download, page, page_here, why_none, zone_here
+from extensions import clock, db, outside
+from models import evidence, reports
+from models.base import NotFound
+from models.catalogue import DoorName, PlanName, Severity
+from models.charts import bar_chart, labels_below, line_chart, shade
+from models.organizations import organization_of
+from models.periods import AGE_WORDS, Count, Kept, Picked, ReportWish
+from models.permissions import Permission
+from models.promises import face
+from models.reports import Report
+from models.spreadsheets import csv_of
+from models.tickets import Tickets, desk_of, measured_by, tickets_of
+from models.wording import WEEKDAYS
+from models.workbooks import KIND, workbook_of
+
+bp = Blueprint("reports", __name__)
+
+
+def _wish(base: str = "/reports") -> ReportWish:
+    return ReportWish.read(request.args.to_dict(), _today(), base)
+
+
+def _today() -> date:
+    return clock.now().astimezone(zone_here()).date()
+
+
+@bp.get("/reports")
+@requires(Permission.REPORTS)
+def index() -> Answer:
+    wish = _wish()
+    found = reports.report(measured_by(actor(), roles()), wish, zone_here(), now=clock.now())
+    return page("reports/index.html", **_shown(found, wish, lists=may(Permission.DESK)))
+
+
+@bp.get("/console/<slug:org>/scorecard")
+@requires(Permission.SUPPORT)
+def scorecard(org: str) -> Answer:
+    organization = organization_of(actor(), org)
+    wish = _wish(f"/console/{org}/scorecard")
+    scope = tickets_of(actor()).within(organization)
+    found = reports.report(scope, wish, zone_here(), now=clock.now())
+    return page("reports/scorecard.html", organization=organization, **_shown(found, wish, lists=True))
+
+
+def _shown(found: Report, wish: ReportWish, *, lists: bool) -> dict[str, Any]:
+    """Return what both pages show; `lists` says whether the reader may open what a number counts."""
+    goal, names = outside().settings.on_time_goal, [month.label for month in wish.months]
+    filed = {s: [(m.label, found.filed.get((m, s), 0)) for m in wish.months] for s in Severity}
+    most = max((count for bars in filed.values() for _, count in bars), default=0)
+    return {
+        "report": found,
+        "wish": wish,
+        "lists": lists,
+        "goal": goal,
+        "on_time": line_chart([(m.label, found.tally(m).percent) for m in wish.months], goal),
+        "volume": {severity: bar_chart(bars, most) for severity, bars in filed.items()},
+        "below": labels_below(names),
+        "shades": shade(found.load, max(found.load.values(), default=0)),
+        "weekdays": WEEKDAYS,
+        "severities": list(Severity),
+        "doors": list(DoorName),
+        "plans": list(PlanName),
+        "ages": AGE_WORDS,
+        "Count": Count,
+        "Kept": Kept,
+    }
+
+
+@bp.get("/reports/requests")
+@requires(Permission.DESK)
+def behind() -> Answer:
+    return _behind(desk_of(actor(), roles()), _wish(), "/desk")
+
+
+@bp.get("/console/<slug:org>/scorecard/requests")
+@requires(Permission.SUPPORT)
+def behind_scorecard(org: str) -> Answer:
+    scope = tickets_of(actor()).within(organization_of(actor(), org))
+    return _behind(scope, _wish(f"/console/{org}/scorecard"), "/requests")
+
+
+def _behind(scope: Tickets, wish: ReportWish, where: str) -> Answer:
+    """Answer the list that a number of the report counts."""
+    given, now, zone = request.args.to_dict(), clock.now(), zone_here()
+    picked = Picked.read(given)
+    if picked is None:
+        raise NotFound
+    lines, paging = evidence.behind(scope, wish, picked, zone, now=now, page=page_here(), size=actor().page_size)
+    return page(
+        "reports/requests.html",
+        wish=wish,
+        picked=picked,
+        lines=lines,
+        paging=paging,
+        where=where,
+        faces={line.id: face(line.target, zone, now, why=why_none(line), staff=where == "/desk") for line in lines},
+    )
+
+
+@bp.get("/reports/promises.<any(csv, xlsx):kind>")
+@requires(Permission.DESK)
+def export(kind: str) -> Answer:
+    return _file(desk_of(actor(), roles()), _wish(), kind, "promises")
+
+
+@bp.get("/console/<slug:org>/scorecard/promises.<any(csv, xlsx):kind>")
+@requires(Permission.SUPPORT)
+def export_scorecard(org: str, kind: str) -> Answer:
+    scope = tickets_of(actor()).within(organization_of(actor(), org))
+    return _file(scope, _wish(), kind, f"{org}-promises")
+
+
+def _file(scope: Tickets, wish: ReportWish, kind: str, name: str) -> Answer:
+    zone, now = zone_here(), clock.now()
+
+    def batches() -> Iterator[list[tuple[object, ...]]]:
+        for rows in evidence.sheet_rows(scope, wish, zone, now=now):
+            yield rows
+            # Nobody's change waits for a reader who is slow.
+            db.session.rollback()
+
+    if kind == "csv":
+        return download(stream_with_context(csv_of(evidence.SHEET, batches())), name=f"{name}.csv", kind="text/csv")
+    return download(stream_with_context(workbook_of(evidence.SHEET, batches())), name=f"{name}.xlsx", kind=KIND)

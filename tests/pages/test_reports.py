@@ -1,0 +1,142 @@
+"""Reports and scorecards: a number is what its list and its file hold, and nobody counts what they may not see."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from datetime import UTC, timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+from checks import ORIGIN
+from conftest import SignIn
+from factories import LUMEN, NORTHWIND, Town, now
+from page import Browser, Page
+
+from models.catalogue import Severity
+from models.organizations import Visibility
+from models.periods import Month
+from models.tickets import TicketState
+
+AGENT, OWNER, BANK = "agent@support.example", "owner@lumen.example", "owner@northwind.example"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+
+
+@pytest.fixture
+def history(town: Town) -> Town:
+    """Requests of two organizations: two first replies on time, one late, one overdue, one not due yet."""
+    for days, late in ((70, False), (40, True), (3, False)):
+        at = now() - days * DAY
+        key = town.file(at=at, severity=Severity.S1, summary=f"=cmd|{days}")
+        town.answer(key, at=at + (10 * DAY if late else timedelta(minutes=5)))
+        town.move(key, TicketState.RESOLVED, at=at + (11 * DAY if late else HOUR))
+    town.file(BANK, NORTHWIND, severity=Severity.S2, summary="Not due yet")
+    town.file(BANK, NORTHWIND, severity=Severity.S1, at=now() - 2 * DAY, summary="Overdue")
+    return town
+
+
+@pytest.fixture
+def agent(history: Town, sign_in: SignIn) -> Browser:
+    return sign_in(AGENT)
+
+
+def row(page: Page, heading: str) -> list[str]:
+    """Return the cells of the first row that begins with the heading."""
+    for line in page.all("tr"):
+        cells = [page.words(cell) for cell in line if cell.tag in {"th", "td"}]
+        if cells and cells[0] == heading:
+            return cells[1:]
+    raise AssertionError(f"no row {heading!r}")
+
+
+def test_promises_come_out_as_they_were_kept(agent: Browser) -> None:
+    page = agent.get("/reports")
+    assert row(page, "All months") == ["5", "2", "2", "50 %"]
+    assert row(page, "Standard, S1") == ["3", "2", "1", "66 %"]
+    assert row(page, "Enterprise, S1") == ["1", "0", "1", "0 %"]
+    assert row(page, "Enterprise, S2") == ["1", "0", "0", "None due yet"]
+    assert row(page, "1 to 3 days")[:2] == ["1", "0"]
+    assert row(page, "Up to 1 day")[:2] == ["0", "1"]
+
+
+def test_each_number_opens_as_many_requests(agent: Browser) -> None:
+    page, opened = agent.get("/reports"), 0
+    for link in page.all("a"):
+        href, words = link.get("href", ""), page.words(link)
+        if href.startswith("/reports/requests"):
+            listed = agent.get(href)
+            assert len([a for a in listed.links() if re.fullmatch(r"/desk/[A-Z]+-\d+", a)]) == int(words), href
+            opened += 1
+            agent.get("/reports")
+    assert opened > 12
+    kept = agent.get(f"/reports/requests?count=promised&kept=missed&from={_month(100)}&until={_month(0)}")
+    assert "=cmd|40" in kept.main
+    assert "Overdue" in kept.main
+    assert "=cmd|3" not in kept.main.replace("=cmd|40", "")
+    agent.get("/reports/requests?count=nothing", status=404)
+
+
+def _month(days: int) -> str:
+    return Month.of((now() - days * DAY).astimezone(UTC).date()).written
+
+
+@pytest.mark.parametrize("query", ["from=2026-13&until=x", "from=9999-12&until=9999-12", "from=0001-01&until=0001-01"])
+def test_months_that_are_none_show_others(agent: Browser, query: str) -> None:
+    assert "First replies on time" in agent.get(f"/reports?{query}").main
+    agent.get(f"/reports/requests?count=filed&{query}")
+
+
+def test_the_filters_narrow_everything(agent: Browser) -> None:
+    page = agent.get("/reports?plan=enterprise")
+    assert row(page, "All months") == ["2", "0", "1", "0 %"]
+    assert "Standard, S1" not in page.main
+    assert "No first reply was promised" in agent.get("/reports?door=billing").main
+    early = agent.get(f"/reports?from={_month(800)}&until={_month(400)}")
+    assert "No first reply was promised" in early.main
+
+
+def test_files_hold_a_line_for_each_promise_and_no_formula(agent: Browser) -> None:
+    text = _bytes(agent, "/reports/promises.csv").decode("utf-8-sig")
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert sorted(line["Result"] for line in lines) == ["Late", "Late", "Not due yet", "On time", "On time"]
+    assert {line["Summary"] for line in lines} == {"'=cmd|70", "'=cmd|40", "'=cmd|3", "Not due yet", "Overdue"}
+    package = zipfile.ZipFile(io.BytesIO(_bytes(agent, "/reports/promises.xlsx")))
+    assert package.testzip() is None
+    sheet = ET.fromstring(package.read("xl/worksheets/sheet1.xml"))  # noqa: S314 (we wrote it)
+    rows = [["".join(cell.itertext()) for cell in line] for line in sheet.iter(f"{SHEET}row")]
+    assert [line[0] for line in rows[1:]] == [line["Request"] for line in lines]
+    assert sheet.find(f".//{SHEET}f") is None
+    assert {cell.get("t") for cell in sheet.iter(f"{SHEET}c") if "=cmd" in "".join(cell.itertext())} == {"inlineStr"}
+
+
+def _bytes(browser: Browser, path: str) -> bytes:
+    answer = browser.client.get(path, base_url=ORIGIN)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    return answer.data
+
+
+def test_administrators_count_and_open_nothing(history: Town, sign_in: SignIn) -> None:
+    page = sign_in("admin@support.example").get("/reports")
+    assert row(page, "All months")[0] == "5"
+    assert not [a for a in page.links() if "/reports/" in a]
+    sign_in("admin@support.example").get("/reports/requests?count=filed", status=403)
+
+
+def test_a_scorecard_counts_what_its_reader_sees(history: Town, sign_in: SignIn) -> None:
+    history.set_house(LUMEN, visibility=Visibility.MANAGERS)
+    here = f"/console/{LUMEN}/scorecard"
+    owner = sign_in(OWNER)
+    page = owner.get(here)
+    assert row(page, "S1") == ["3", "2", "1", "66 %"]
+    assert row(page, "All") == ["3", "2", "1", "66 %"]
+    missed = next(a for a in page.links() if "kept=missed" in a)
+    assert [a for a in owner.get(missed).links() if a.startswith("/requests/TECH")] == ["/requests/TECH-2"]
+    assert "Northwind" not in _bytes(owner, f"{here}/promises.csv").decode()
+    member = sign_in("member@lumen.example")
+    assert "No first reply was promised" in member.get(here).main
+    assert len(_bytes(member, f"{here}/promises.csv").splitlines()) == 1
+    sign_in(BANK).get(here, status=404)
