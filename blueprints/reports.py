@@ -12,7 +12,6 @@ from blueprints.access import actor, may, requires, roles
 from blueprints.pages import Answer, download, page, page_here, why_none, zone_here
 from extensions import clock, db, outside
 from models import evidence, reports
-from models.base import NotFound
 from models.catalogue import DoorName, PlanName, Severity
 from models.charts import bar_chart, labels_below, line_chart, shade
 from models.organizations import organization_of
@@ -95,8 +94,6 @@ def _behind(scope: Tickets, wish: ReportWish, where: str) -> Answer:
     """Answer the list that a number of the report counts."""
     given, now, zone = request.args.to_dict(), clock.now(), zone_here()
     picked = Picked.read(given)
-    if picked is None:
-        raise NotFound
     lines, paging = evidence.behind(scope, wish, picked, zone, now=now, page=page_here(), size=actor().page_size)
     return page(
         "reports/requests.html",

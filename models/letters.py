@@ -204,6 +204,8 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
         "state_label": _label(state, staff=staff),
         "promise": _promise(ticket, person, message.created_at, staff=staff),
         "changes": _changes(message, session, staff=staff),
+        # A link to a page whose button posts: mail programs open links by themselves.
+        "rating_url": f"{base_url}/requests/{ticket.key}/rating" if state is TicketState.RESOLVED and not staff else "",
     }
     if message.kind is Letter.TICKET_REPLIED:
         comment = session.get(Comment, message.data.get("comment"))

@@ -149,11 +149,9 @@ class Picked:
     age: int | None = None
 
     @classmethod
-    def read(cls, given: dict[str, str]) -> Picked | None:
-        """Return what the address says; None when it names no number of the report."""
-        count = next((c for c in Count if c.value == given.get("count")), None)
-        if count is None:
-            return None
+    def read(cls, given: dict[str, str]) -> Picked:
+        """Return what the address says; what it does not say narrows nothing, and without a count all are listed."""
+        count = next((c for c in Count if c.value == given.get("count")), Count.FILED)
         age = given.get("age", "")
         return cls(
             count,

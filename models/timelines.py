@@ -30,6 +30,7 @@ _SHOWN = (
     EventKind.TICKET_PARTICIPANT,
     EventKind.TICKET_CONFIDENTIAL,
     EventKind.TICKET_FOLLOWED_UP,
+    EventKind.TICKET_RATED,
     EventKind.PROMISE_MET,
     EventKind.PROMISE_MISSED,
 )
@@ -42,6 +43,7 @@ _ICONS = {
     EventKind.TICKET_PARTICIPANT: "users",
     EventKind.TICKET_CONFIDENTIAL: "lock",
     EventKind.TICKET_FOLLOWED_UP: "link",
+    EventKind.TICKET_RATED: "check",
     EventKind.PROMISE_MET: "circle-check",
     EventKind.PROMISE_MISSED: "triangle-alert",
 }
@@ -190,12 +192,14 @@ def _words(event: Any, *, desk: bool) -> str:  # noqa: ANN401 (a row of _ENTRIES
         case EventKind.TICKET_FOLLOWED_UP:
             words = "opened the follow-up"
         case _:
-            words = _promise_words(event)
+            words = _other_words(event)
     return words
 
 
-def _promise_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
+def _other_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
     data = event.data
+    if event.kind is EventKind.TICKET_RATED:
+        return f"rated the help {data['stars']} of 5"
     if event.kind is EventKind.PROMISE_MET:
         return f"First-reply target met in {hours(timedelta(seconds=data['taken']))} of {data['words']}"
     late = f" by {duration(timedelta(seconds=data['late']))}" if "late" in data else ""

@@ -29,7 +29,6 @@ def upgrade():
         sa.Column("words", Body, nullable=False),
         sa.Column("at", Instant, nullable=False),
         sa.Column("id", Id, nullable=False),
-        sa.CheckConstraint("stars BETWEEN 1 AND 5", name="ck_ratings_stars"),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name="fk_ratings_person_id"),
         sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name="fk_ratings_ticket_id"),
         sa.PrimaryKeyConstraint("id", name="pk_ratings"),

@@ -47,7 +47,17 @@ PAGES = {
         *("/console/northwind-bank/support", "/console/northwind-bank/clusters", "/help", "/announcements", "/plans"),
         *("/help/technical/new?severity=S2", "/help/billing/new", "/help/drafts", "/requests", "/requests?status=all"),
         *("/requests?q=nothing-like-this", "/requests/{}", "/requests/{}/severity", "/requests/{}/participants"),
-        *("/requests/{}/print", "/profile", "/profile/sessions", "/shortcuts", "/requests/TECH-999999", "/desk"),
+        *(
+            "/requests/{}/print",
+            "/requests/{}/rating",
+            "/console/northwind-bank/scorecard",
+            "/console/northwind-bank/scorecard/requests",
+            "/profile",
+            "/profile/sessions",
+            "/shortcuts",
+            "/requests/TECH-999999",
+            "/desk",
+        ),
     ],
     "owner@aurora.example": [
         *(
@@ -62,7 +72,7 @@ PAGES = {
     ],
     "agent@support.example": [
         *("/desk", "/desk?queue=waiting", "/desk?queue=all&q=nothing-like-this", "/desk/{}", "/desk/{}/severity"),
-        *("/desk/{}/print", "/demo/mail", "/help"),
+        *("/desk/{}/print", "/demo/mail", "/help", "/reports", "/reports/requests?count=filed"),
     ],
     "sales@support.example": [
         *("/sales", "/sales?stage=won", "/sales?q=nothing-like-this", "/sales/LEAD-34", "/sales/LEAD-34/won"),
@@ -94,7 +104,7 @@ PAGES = {
 NO_PAGES = {
     *("console.start", "help_center.old_landing", "help_center.old_door", "help_center.old_requests"),
     *("auth.open_reset", "auth.open_set_up", "auth.set_up", "ops.alive", "ops.ready", "assets.show"),
-    *("attachments.show", "demo.show", "invited.open_link"),
+    *("attachments.show", "demo.show", "invited.open_link", "reports.export", "reports.export_scorecard"),
     # The journeys of buying look at these: a payment must be under way.
     *("payments.show", "payments.ask"),
 }

@@ -51,6 +51,7 @@ def facts(**changed: object) -> dict[str, object]:
         "body": "Look at `tikv.log`.\n\n    a line of a log " + "x" * 90,
         "body_html": "<p>Look at <code>tikv.log</code>.</p>",
         "state_label": "Waiting for you",
+        "rating_url": "",
         "promise": "We will reply by Wed 25 Nov, 16:18 (Europe/Berlin).",
         "changes": ["Ben Lee changed the severity from S3 to S2."],
         "expires_at": AT,
