@@ -61,6 +61,7 @@ def _shown(found: Report, wish: ReportWish, *, lists: bool) -> dict[str, Any]:
     return {
         "report": found,
         "wish": wish,
+        "offered": wish.offered(_today()),
         "lists": lists,
         "goal": goal,
         "on_time": line_chart([(m.label, found.tally(m).percent) for m in wish.months], goal),

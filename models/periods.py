@@ -108,6 +108,11 @@ class ReportWish:
         length = (self.until.year - self.since.year) * 12 + self.until.number - self.since.number
         return [self.since.plus(n) for n in range(length + 1)]
 
+    def offered(self, today: date) -> list[Month]:
+        """Return the months to choose from, the latest first: those of three years, and what is chosen."""
+        last = Month.of(today)
+        return sorted({*(last.plus(-n) for n in range(36)), self.since, self.until}, reverse=True)
+
     @property
     def parts(self) -> dict[str, str]:
         """The choices as the address has them."""
