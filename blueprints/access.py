@@ -236,7 +236,11 @@ def _guard() -> Response | None:
 def _check_reach() -> None:
     """Raise NotFound for files to a ticket that is not theirs, before a byte of them is read; the view looks again."""
     key = (request.view_args or {}).get("key")
-    if key is None or request.blueprint not in {"tickets", "desk"} or request.mimetype != "multipart/form-data":
+    if (
+        key is None
+        or request.blueprint not in {"tickets", "desk", "composing"}
+        or request.mimetype != "multipart/form-data"
+    ):
         return
     if tickets_of(actor()).find(key) is None:
         desk_of(actor(), roles()).one_or_404(key)
@@ -284,7 +288,7 @@ def _note_denial(permission: Permission) -> None:
 
 def _note_use(response: Response) -> Response:
     """Note the last use of a sign-in, at most every five minutes, without ever making a reader wait."""
-    if g.get("broken") or g.get("visitor") is None:
+    if g.get("broken") or g.get("unattended") or g.get("visitor") is None:
         return response
     if clock.now() - current_user.entry.last_seen_at < people.SEEN_EVERY:
         return response
