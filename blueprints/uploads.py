@@ -21,14 +21,14 @@ from models.attachments import (
     check_upload,
     discard,
     draft_with_files,
-    files_of,
+    own_draft_with_files,
     secure,
     store,
     ticket_bytes,
     unchecked,
 )
 from models.base import Refused, token
-from models.drafts import Draft, draft_of, keep_draft, own_draft
+from models.drafts import Draft, draft_of, keep_draft
 from models.organizations import Organization
 from models.tickets import Ticket, result_of
 
@@ -83,8 +83,7 @@ def kept(place: str) -> tuple[Draft | None, MultiDict[str, str] | None, list[Att
     elif wanted == "new":
         draft = None
     elif wanted.isascii() and wanted.isdigit() and len(wanted) < 18:
-        draft = own_draft(actor(), int(wanted))
-        files = files_of(draft)
+        draft, files = own_draft_with_files(actor(), int(wanted))
     else:
         draft, files = draft_with_files(actor(), place)
     if draft is None or draft.place != place:

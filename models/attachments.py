@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, bindparam, func, or_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, Select, String, bindparam, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model, NotFound, Refused, session_of, token
@@ -263,19 +263,30 @@ def files_of(draft: Draft) -> list[Attachment]:
 
 def draft_with_files(person: Person, place: str, key: str = "") -> tuple[Draft | None, list[Attachment]]:
     """Return what `draft_of` does, and the draft's files in the order in which they came; one statement."""
-    given = {"person": person.id, "place": place, "key": key}
-    rows = session_of(person).execute(_KEYED_WITH_FILES if key else _LATEST_WITH_FILES, given).all()
+    wanted = _WITH_FILES.where(Draft.place == place)
+    return _first(person, wanted.where(Draft.key == key) if key else wanted)
+
+
+def own_draft_with_files(person: Person, draft_id: int) -> tuple[Draft, list[Attachment]]:
+    """Return what `own_draft` does, and its files; one statement. Raises NotFound as that does."""
+    draft, files = _first(person, _WITH_FILES.where(Draft.id == draft_id))
+    if draft is None:
+        raise NotFound
+    return draft, files
+
+
+def _first(person: Person, wanted: Select[Draft, Attachment]) -> tuple[Draft | None, list[Attachment]]:
+    rows = session_of(person).execute(wanted, {"person": person.id}).all()
     draft = rows[0][0] if rows else None
     return draft, [attachment for one, attachment in rows if one is draft and attachment is not None]
 
 
-_LATEST_WITH_FILES = (
+_WITH_FILES = (
     select(Draft, Attachment)
     .outerjoin(Attachment, Attachment.draft_id == Draft.id)
-    .where(Draft.person_id == bindparam("person"), Draft.place == bindparam("place"))
+    .where(Draft.person_id == bindparam("person"))
     .order_by(Draft.updated_at.desc(), Draft.id.desc(), Attachment.id)
 )
-_KEYED_WITH_FILES = _LATEST_WITH_FILES.where(Draft.key == bindparam("key"))
 
 
 def remove_file(draft: Draft, public_id: str) -> str:
