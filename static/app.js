@@ -167,8 +167,8 @@
     const named = find(`[data-key="${CSS.escape(key)}"]`) || (key === "/" ? find("#q, [type=search]") : null);
     if (named) {
       event.preventDefault();
-      if (named.matches("input, textarea, select")) named.focus();
-      else named.click();
+      named.focus();
+      if (!named.matches("input:not([type=radio]), textarea, select")) named.click();
     } else if (Object.hasOwn(PLACES, key)) location.assign(PLACES[key]);
   });
 })();

@@ -9,7 +9,7 @@ from page import STATEMENTS, Browser
 
 from models.outbox import Letter, Message
 
-# On SQLite it is 18 and 13; the other databases lock what they are about to judge, row by row.
+# On SQLite it is 18 and 14; the other databases lock what they are about to judge, row by row.
 FILING_MOST, REPLY_MOST = 20, 16
 
 
