@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from threading import Barrier, Thread
 
 import pytest
 from factories import LUMEN, NORTHWIND, Town, now
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from models import following
 from models.attachments import Attachment
-from models.base import Refused, token
+from models.base import Refused, judge, token
 from models.catalogue import DoorName, PlanName, Severity
 from models.events import Event, EventKind
 from models.following import Follower
@@ -19,7 +21,7 @@ from models.links import around, merged_into, relate
 from models.outbox import Letter, Message
 from models.permissions import Role
 from models.promises import Result
-from models.restructuring import merge, split
+from models.restructuring import lock, merge, split
 from models.sending import send
 from models.tickets import Comment, Participant, Ticket, TicketState, desk_of, tickets_of
 
@@ -252,3 +254,32 @@ def test_two_tickets_are_related_once_whichever_is_named_first(town: Town) -> No
             with pytest.raises(Refused, match="linked already"):
                 relate(town._ticket(session, one), linked, agent, now=now())
     assert town.count(Event, Event.kind == EventKind.TICKET_LINKED) == 2
+
+
+def test_two_merges_at_once_close_one_ticket(town: Town) -> None:
+    first, second = town.file(), town.file()
+    start, refused = Barrier(2), list[str]()
+
+    def go(key: str, into: str) -> None:
+        with Session(town.engine, expire_on_commit=False) as session:
+            judge(session, writes=True)
+            agent = town._person(session, AGENT)
+            session.commit()
+            start.wait(10)
+            lock(session, key, into)
+            try:
+                merge(town._ticket(session, key), town._ticket(session, into), agent, carry=False, now=now())
+            except Refused as reason:
+                refused.append(reason.reason)
+                return
+            session.commit()
+
+    threads = [Thread(target=go, args=pair) for pair in ((first, second), (second, first))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    states = [town.ticket(key).state for key in (first, second)]
+    assert sorted(states) == [TicketState.CLOSED, TicketState.OPEN]
+    assert len(refused) == 1
+    assert "closed for good" in refused[0]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
 from factories import Town, now
 from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
 
 from models import handling, sending
 from models.attachments import Attachment
-from models.base import Model, NotFound, Refused
+from models.base import Model, NotFound, Refused, judge
 from models.catalogue import Severity
 from models.chores import note_missed
 from models.conversations import close, reply
@@ -19,6 +21,7 @@ from models.drafts import Draft
 from models.events import Event, EventKind
 from models.held import HeldReply
 from models.outbox import Letter, Message
+from models.restructuring import lock
 from models.search import found_by, scope_of
 from models.tickets import Comment, Ticket, TicketState
 
@@ -264,3 +267,47 @@ def test_a_request_that_closes_meanwhile_still_gets_the_reply(town: Town) -> Non
     assert town.count(Comment, Comment.internal.is_(False)) == 3
     with pytest.raises(Refused, match="closed"):
         send(town, key, late + timedelta(minutes=1))
+
+
+def test_undo_and_release_at_once_never_do_both(town: Town) -> None:
+    for _ in range(5):
+        key, at = town.file(), now()
+        comment = send(town, key, at)
+        start, outcomes = Barrier(2), list[str]()
+
+        def undoes(
+            key: str = key,
+            comment: int = comment,
+            at: datetime = at,
+            start: Barrier = start,
+            outcomes: list[str] = outcomes,
+        ) -> None:
+            with Session(town.engine, expire_on_commit=False) as session:
+                judge(session, writes=True)
+                agent = town._person(session, AGENT)
+                session.commit()
+                start.wait(10)
+                lock(session, key)
+                try:
+                    sending.undo(town._ticket(session, key), agent, comment, now=at + timedelta(seconds=14))
+                except Refused:
+                    return
+                session.commit()
+                outcomes.append("undone")
+
+        def releases(at: datetime = at, start: Barrier = start) -> None:
+            # A machine whose clock runs ahead.
+            with Session(town.engine, expire_on_commit=False) as session:
+                start.wait(10)
+                sending.release_due(session, at + WINDOW)
+                session.commit()
+
+        threads = [Thread(target=undoes), Thread(target=releases)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        out = town.count(Comment, Comment.id == comment, Comment.internal.is_(False))
+        told = town.count(Message, Message.kind == Letter.TICKET_REPLIED, Message.ticket_id == town.ticket(key).id)
+        assert (out, told) == ((0, 0) if outcomes else (1, 1))
+        assert town.count(HeldReply) == 0
