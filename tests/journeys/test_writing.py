@@ -128,3 +128,37 @@ def test_a_colleague_who_starts_to_write_appears_by_itself(visit: Visit) -> None
         pass
     expect(first.locator("#presence")).to_contain_text("is replying")
     expect(first.locator("#body")).to_have_value("Half a sentence")
+
+
+def test_two_reports_of_one_thing_become_one_and_one_part_goes_its_own_way(visit: Visit, scripts: bool) -> None:
+    customer = visit(CUSTOMER, java_script_enabled=scripts)
+    first, second = (file_request(customer, f"Report {number} ({scripts})") for number in (1, 2))
+    customer.goto(f"/requests/{first}")
+    customer.locator("#body").fill("And, by the way, how do we add a region?")
+    customer.get_by_role("button", name="Reply", exact=True).click()
+    customer.wait_for_url("**#message-*")
+
+    agent = visit(AGENT, f"/desk/{second}", java_script_enabled=scripts)
+    agent.get_by_role("link", name="Merge", exact=True).click()
+    agent.get_by_label("Merge into").fill(first)
+    agent.get_by_role("button", name="Show what happens").click()
+    expect(agent.get_by_text("This cannot be undone.")).to_be_visible()
+    if scripts:
+        found = problems(agent, "a merge, before it is done")
+        assert not found, "\n".join(found)
+    agent.get_by_role("button", name=f"Merge into {first}").click()
+    expect(agent.locator("#thread")).to_contain_text(f"merged another request into this one: {second}")
+
+    agent.get_by_role("link", name="Split", exact=True).click()
+    agent.get_by_role("checkbox").last.check()
+    agent.get_by_label("Summary of the new request").fill(f"Add a region ({scripts})")
+    agent.get_by_role("button", name="Move the messages").click()
+    expect(agent.get_by_role("heading", level=1)).to_have_text(f"Add a region ({scripts})")
+    expect(agent.locator("#thread")).to_contain_text("how do we add a region?")
+
+    customer.goto(f"/requests/{second}")
+    expect(customer.locator("#status")).to_contain_text("Closed")
+    customer.locator("#composer").get_by_role("link", name=first).click()
+    expect(customer.locator("#thread")).not_to_contain_text("how do we add a region?")
+    customer.locator("#thread").get_by_role("link", name=re.compile("^TECH-")).last.click()
+    expect(customer.get_by_role("heading", level=1)).to_have_text(f"Add a region ({scripts})")
