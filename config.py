@@ -185,6 +185,9 @@ class Settings:
         "How plans are paid by card: none, or sandbox, which takes test cards and moves no money. Default: sandbox in "
         "the demo, else none.",
     )
+    undo_seconds: int = _setting(
+        15, _number(0, 120), "Seconds in which an agent can undo a reply, before customers see it and get mail."
+    )
     session_idle_hours: int = _setting(24, _number(1, 720), "A sign-in unused for so long ends.")
     on_time_goal: int = _setting(95, _number(1, 100), "The share of first replies on time that reports aim at, in %.")
     session_days: int = _setting(14, _number(1, 90), "A sign-in ends after so many days in any case.")

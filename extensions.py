@@ -84,6 +84,8 @@ class Outside:
     scanner: Scanner | None
     passwords: Passwords
     limits: FileLimits
+    # How long an agent can undo a reply.
+    undo: timedelta
     mailer: Mailer | None
     letters: Letters
     # None where nobody can pay by card; the sandbox is the same gateway, for the page that plays its bank.
@@ -125,6 +127,7 @@ def init(app: Flask, settings: Settings) -> None:
                 ticket_bytes=settings.ticket_megabytes * MEGABYTE,
                 organization_bytes=settings.organization_megabytes * MEGABYTE,
             ),
+            undo=timedelta(seconds=settings.undo_seconds),
             mailer=_mailer(settings),
             letters=Letters(
                 Path(app.root_path) / "templates",

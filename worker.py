@@ -20,6 +20,7 @@ from models.letters import facts_of
 from models.orphans import KEPT_FOR, drop_doomed, drop_unused
 from models.outbox import Message, deliver_due
 from models.renewals import begin_last_usage, begin_renewals, end_contracts, end_unpaid
+from models.sending import release_due
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
     next_chores, next_files, gap = 0.0, 0.0, 1.0
     while not stop.is_set() and lives():
         try:
-            delivered = deliver_one()
+            delivered = release_one() + deliver_one()
             if time.monotonic() >= next_chores:
                 do_chores(stop)
                 next_chores = time.monotonic() + CHORES_EVERY
@@ -52,6 +53,14 @@ def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
             gap = min(gap * 2, LONGEST_BACK_OFF)
         if not delivered:
             stop.wait(1.0)
+
+
+def release_one() -> int:
+    """Put the reply before its customer that its writer can no longer undo; return 0 when there was none."""
+    with Session(db.engine) as session:
+        released = release_due(session, clock.now())
+        session.commit()
+    return released
 
 
 def deliver_one() -> int:

@@ -239,7 +239,11 @@ def _check_reach() -> None:
     A form that is no larger than a message can be is left to the view alone: it costs no more than any other.
     """
     key = (request.view_args or {}).get("key")
-    if key is None or request.blueprint not in {"tickets", "desk"} or request.mimetype != "multipart/form-data":
+    if (
+        key is None
+        or request.blueprint not in {"tickets", "desk", "composing"}
+        or request.mimetype != "multipart/form-data"
+    ):
         return
     if request.content_length is not None and request.content_length <= HELD_MOST:
         return
@@ -289,7 +293,7 @@ def _note_denial(permission: Permission) -> None:
 
 def _note_use(response: Response) -> Response:
     """Note the last use of a sign-in, at most every five minutes, without ever making a reader wait."""
-    if g.get("broken") or g.get("visitor") is None:
+    if g.get("broken") or g.get("unattended") or g.get("visitor") is None:
         return response
     if clock.now() - current_user.entry.last_seen_at < people.SEEN_EVERY:
         return response

@@ -16,7 +16,7 @@ from blueprints.uploads import given_key, keep_typed, take_files
 from extensions import clock, db, reading
 from forms.base import Form
 from forms.tickets import CommentForm
-from models.attachments import draft_with_files, remove_file
+from models.attachments import draft_to_send, remove_file
 from models.base import NotFound, session_of, token
 from models.calendars import hours_for
 from models.drafts import Draft
@@ -37,7 +37,7 @@ def comment_form(kind: type[F], draft: Draft | None, given: Mapping[str, Any] | 
 
 def commented(ticket: Ticket, form: CommentForm, place: str, verb: Callable[..., Any]) -> tuple[str, str]:
     """Send the message by the verb and return where to go and what to say."""
-    draft, now = draft_with_files(actor(), place, given_key()), clock.now()
+    draft, now = draft_to_send(actor(), place, given_key()), clock.now()
     if verb.__name__ == "follow_up":
         key = verb(actor(), ticket, form.body.data, key=given_key(), now=now, draft=draft)
         return f"/requests/{key}", f"{key} created. It follows {ticket.key}."

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, request
 
-from blueprints.access import actor, held, may, requires, roles
-from blueprints.conversation import attached, comment_form, detached, drafted, previewed, promise_view
+from blueprints.access import actor, requires, roles
+from blueprints.deskwork import seen_last, shown, ticket_here
 from blueprints.pages import (
     Answer,
     conflict,
@@ -20,23 +19,19 @@ from blueprints.pages import (
     why_none,
     zone_here,
 )
-from blueprints.uploads import SentBefore, check_first, given_key, keep_typed, kept, once, take_files
-from extensions import clock, db, outside, reading
+from extensions import clock, db
 from forms.base import choices
-from forms.desk import AnswerForm, AssigneeForm, StateForm
 from forms.tickets import SeverityForm
 from models import conversations, handling
-from models.attachments import draft_with_files
 from models.base import Refused
-from models.catalogue import DoorName, Severity, catalogue_at
-from models.listings import DeskWish, Queue, desk_counts, others_of, queue_of
-from models.organizations import clusters_of
+from models.catalogue import DoorName, Severity
+from models.listings import DeskWish, Queue, desk_counts, queue_of
 from models.people import Person, agents
 from models.permissions import Permission
 from models.promises import face
 from models.prose import cleaned
 from models.tickets import Ticket, TicketState, desk_of, participants_of
-from models.timelines import Entry, changes_since, timeline_of
+from models.timelines import changes_since, timeline_of
 
 bp = Blueprint("desk", __name__)
 
@@ -74,154 +69,20 @@ def _wish() -> DeskWish:
     )
 
 
-def _ticket(key: str) -> Ticket:
-    return desk_of(actor(), roles()).one_or_404(key)
-
-
-def _shown(
-    ticket: Ticket,
-    form: AnswerForm | None = None,
-    preview: str = "",
-    refused: Refused | None = None,
-    **more: Any,  # noqa: ANN401 (a template takes anything)
-) -> dict[str, Any]:
-    """Return what the desk shows of one ticket."""
-    draft, fields, files = kept(f"ticket:{ticket.key}")
-    written = request.args.get("before", "")
-    timeline = timeline_of(
-        ticket,
-        internal=True,
-        desk=True,
-        before=int(written) if written.isascii() and written.isdigit() and len(written) < 16 else 0,
-    )
-    seen = str(timeline.entries[-1].id) if timeline.entries else "0"
-    form = form or comment_form(AnswerForm, draft, held() or fields)
-    form.seen.data = seen
-    if refused is not None:
-        # The reason is about another form of the page: what is being written here stays.
-        form.refuse(Refused(refused.reason))
-    people = agents(db.session())
-    return {
-        "ticket": ticket,
-        "timeline": timeline,
-        "participants": participants_of(ticket),
-        "form": form,
-        "files": files,
-        "draft": draft,
-        "preview": preview,
-        "final": ticket.is_final(clock.now()),
-        "face": face(ticket.target, zone_here(), clock.now(), why=why_none(ticket), staff=True),
-        "promise": promise_view(ticket),
-        "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),
-        "clusters": clusters_of(ticket.organization) if ticket.organization else [],
-        "others": others_of(ticket, desk_of(actor(), roles())),
-        "assign": _assign_form(ticket, people, seen),
-        "state": StateForm(formdata=None, state=ticket.state.value, seen=seen),
-        "may_answer": may(Permission.ANSWER),
-        "limits": outside().limits,
-        "changes": (),
-        **more,
-    }
-
-
-def _assign_form(ticket: Ticket, people: list[Person], seen: str) -> AssigneeForm:
-    form = AssigneeForm(formdata=None, assignee=str(ticket.assignee_id or ""), seen=seen)
-    form.assignee.choices = choices([("", "Nobody"), *((str(p.id), p.name) for p in people)])
-    return form
-
-
-def _seen() -> int:
-    written = request.form.get("seen", "")
-    return int(written) if written.isascii() and written.isdigit() and len(written) < 16 else 0
-
-
 @bp.get("/desk/<key:key>")
 @requires(Permission.DESK)
 def show(key: str) -> Answer:
-    return page("desk/show.html", **_shown(_ticket(key)))
-
-
-@bp.post("/desk/<key:key>/messages")
-@requires(Permission.ANSWER)
-def send(key: str) -> Answer:
-    ticket, form, place = _ticket(key), AnswerForm(), f"ticket:{key.upper()}"
-    try:
-        # The fields first: to validate them forgets what is said of the files.
-        if not all([form.validate(), take_files(form, place, ticket)]):
-            check_first(place)
-            return _refused(ticket, form)
-        if changes := changes_since(ticket, actor(), _seen()):
-            check_first(place)
-            return _outdated(ticket, form, place, changes)
-        words, spot = once(place, lambda: _say(ticket, form, place))
-    except SentBefore as before:
-        return see_other(f"/desk/{before.key}")
-    except Refused as refused:
-        form.refuse(refused)
-        return _refused(_ticket(key), form)
-    return see_other(f"/desk/{ticket.key}#{spot}", good=words)
-
-
-def _outdated(ticket: Ticket, form: AnswerForm, place: str, changes: Sequence[Entry]) -> Answer:
-    keep_typed(place)
-    reading()
-    return conflict("desk/show.html", **_shown(ticket, form, changes=changes))
-
-
-def _say(ticket: Ticket, form: AnswerForm, place: str) -> tuple[str, str]:
-    draft, now, sent = draft_with_files(actor(), place, given_key()), clock.now(), given_key()
-    if form.mode.data == "note":
-        comment = conversations.note(ticket, actor(), form.body.data or "", now=now, key=sent, draft=draft)
-        words = "Internal note added. Customers do not see it."
-    else:
-        then = next((s for s in TicketState if s.value == form.then.data), None)
-        comment = conversations.answer(ticket, actor(), form.body.data or "", now=now, then=then, key=sent, draft=draft)
-        words = "Reply sent to the customer."
-    return words, f"message-{comment.id}"
-
-
-def _refused(ticket: Ticket, form: AnswerForm) -> Answer:
-    keep_typed(f"ticket:{ticket.key}")
-    reading()
-    return invalid("desk/show.html", **_shown(ticket, form))
-
-
-@bp.post("/desk/<key:key>/draft")
-@requires(Permission.ANSWER)
-def save_draft(key: str) -> Answer:
-    ticket = _ticket(key)
-    return drafted(ticket)
-
-
-@bp.post("/desk/<key:key>/files")
-@requires(Permission.ANSWER)
-def add_files(key: str) -> Answer:
-    ticket, form = _ticket(key), AnswerForm()
-    return attached(ticket, form, "/desk") or _refused(ticket, form)
-
-
-@bp.post("/desk/<key:key>/files/remove")
-@requires(Permission.ANSWER)
-def drop_file(key: str) -> Answer:
-    ticket = _ticket(key)
-    return detached(ticket, "/desk")
-
-
-@bp.post("/desk/<key:key>/preview")
-@requires(Permission.ANSWER)
-def preview(key: str) -> Answer:
-    ticket = _ticket(key)
-    return page("desk/show.html", **_shown(ticket, AnswerForm(), previewed(ticket)))
+    return page("desk/show.html", **shown(ticket_here(key)))
 
 
 @bp.post("/desk/<key:key>/take")
 @requires(Permission.ANSWER)
 def take(key: str) -> Answer:
-    ticket = _ticket(key)
+    ticket = ticket_here(key)
     try:
         handling.take(ticket, actor(), now=clock.now())
     except Refused as refused:
-        return conflict("desk/show.html", **_shown(ticket, refused=refused))
+        return conflict("desk/show.html", **shown(ticket, refused=refused))
     db.session.commit()
     return see_other(f"/desk/{ticket.key}", good=f"{ticket.key} is yours.")
 
@@ -229,7 +90,7 @@ def take(key: str) -> Answer:
 @bp.post("/desk/<key:key>/assignee")
 @requires(Permission.ANSWER)
 def assign(key: str) -> Answer:
-    ticket, people = _ticket(key), agents(db.session())
+    ticket, people = ticket_here(key), agents(db.session())
     given = request.form.get("assignee", "")
     assignee = next((p for p in people if str(p.id) == given), None)
     return _change(ticket, lambda: _assign(ticket, assignee, given), "The assignee is changed.")
@@ -244,7 +105,7 @@ def _assign(ticket: Ticket, assignee: Person | None, given: str) -> None:
 @bp.post("/desk/<key:key>/state")
 @requires(Permission.ANSWER)
 def set_state(key: str) -> Answer:
-    ticket = _ticket(key)
+    ticket = ticket_here(key)
     state = next((s for s in TicketState if s.value == request.form.get("state")), None)
     return _change(ticket, lambda: _set_state(ticket, state), "The status is changed.")
 
@@ -257,13 +118,13 @@ def _set_state(ticket: Ticket, state: TicketState | None) -> None:
 
 def _change(ticket: Ticket, verb: Any, words: str) -> Answer:  # noqa: ANN401 (a call without arguments)
     """Change the ticket unless somebody did since the page was read; then both are shown (409)."""
-    changes = changes_since(ticket, actor(), _seen())
+    changes = changes_since(ticket, actor(), seen_last())
     if changes:
-        return conflict("desk/show.html", **_shown(ticket, changes=changes, wanted=_wanted(ticket)))
+        return conflict("desk/show.html", **shown(ticket, changes=changes, wanted=_wanted(ticket)))
     try:
         verb()
     except Refused as refused:
-        return invalid("desk/show.html", **_shown(ticket, refused=refused))
+        return invalid("desk/show.html", **shown(ticket, refused=refused))
     db.session.commit()
     return see_other(f"/desk/{ticket.key}", good=words)
 
@@ -280,7 +141,7 @@ def _wanted(ticket: Ticket) -> str:
 @bp.get("/desk/<key:key>/severity")
 @requires(Permission.ANSWER)
 def edit_severity(key: str) -> Answer:
-    ticket = _ticket(key)
+    ticket = ticket_here(key)
     wanted = ticket.severity_asked or ticket.severity.value
     return page("desk/severity.html", **_severity(ticket, SeverityForm(severity=wanted)))
 
@@ -288,9 +149,9 @@ def edit_severity(key: str) -> Answer:
 @bp.post("/desk/<key:key>/severity")
 @requires(Permission.ANSWER)
 def change_severity(key: str) -> Answer:
-    ticket, form = _ticket(key), SeverityForm()
+    ticket, form = ticket_here(key), SeverityForm()
     shown = _severity(ticket, form)
-    changes = changes_since(ticket, actor(), _seen())
+    changes = changes_since(ticket, actor(), seen_last())
     if changes:
         return conflict("desk/severity.html", **{**shown, "changes": changes})
     severity = next((s for s in Severity if s.value == form.severity.data), None)
@@ -324,7 +185,7 @@ def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
 @bp.get("/desk/<key:key>/print")
 @requires(Permission.DESK)
 def print_view(key: str) -> Answer:
-    ticket = _ticket(key)
+    ticket = ticket_here(key)
     return page(
         "tickets/print.html",
         ticket=ticket,

@@ -11,7 +11,7 @@ from blueprints.sheets import Sheet, explained_door
 from blueprints.tills import about_payment
 from blueprints.uploads import SentBefore, check_first, given_key, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
-from models.attachments import count_for, discard, draft_with_files, remove_file
+from models.attachments import count_for, discard, draft_to_send, remove_file
 from models.base import NotFound, Refused
 from models.catalogue import DoorName
 from models.drafts import Draft, drafts_of, own_draft
@@ -73,7 +73,7 @@ def _draft(sheet: Sheet) -> Draft | None:
     """Return the draft whose files go along, counted for whom the request is; raises Refused when they do not fit."""
     if not (sheet.facts.files or any(upload.filename for upload in request.files.getlist("files"))):
         return None
-    draft = draft_with_files(actor(), sheet.door.value, given_key())
+    draft = draft_to_send(actor(), sheet.door.value, given_key())
     if draft is not None:
         count_for(draft, sheet.organization, outside().limits)
     return draft

@@ -37,6 +37,18 @@ def page(template: str, **values: Any) -> Answer:  # noqa: ANN401 (a template ta
     return make_response(render_template(template, **values), 200)
 
 
+def polled(template: str, **values: Any) -> Answer:  # noqa: ANN401
+    """Answer a part of a page that the page asks for again and again: 200, or 304 where nothing has changed.
+
+    The browser keeps it for itself, and asks each time whether it still holds.
+    """
+    response = make_response(render_template(template, **values))
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.vary.add("Cookie")
+    response.add_etag(weak=True)
+    return response.make_conditional(request)
+
+
 def invalid(template: str, **values: Any) -> Answer:  # noqa: ANN401
     """Answer the page with its form as it was typed and the errors beside the fields: 422."""
     return make_response(render_template(template, form_has_errors=True, **values), 422)

@@ -17,13 +17,14 @@ from models import conversations, handling
 from models.base import NotFound, Refused
 from models.catalogue import DoorName, Severity, catalogue_at
 from models.filing import follow_up
+from models.links import merged_into
 from models.listings import By, Sort, Status, Wish, requests_of
 from models.organizations import memberships_of
 from models.people import Person
 from models.permissions import Permission
 from models.promises import face
 from models.prose import cleaned
-from models.tickets import Ticket, participants_of, tickets_of
+from models.tickets import Ticket, TicketState, participants_of, tickets_of
 from models.timelines import timeline_of
 
 bp = Blueprint("tickets", __name__)
@@ -85,10 +86,10 @@ def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", *
     """Return what the page of one request shows."""
     place = f"ticket:{ticket.key}"
     draft, fields, files = kept(place)
-    people = participants_of(ticket)
+    people, scope = participants_of(ticket), tickets_of(actor())
     return {
         "ticket": ticket,
-        "timeline": timeline_of(ticket, internal=False, before=_before()),
+        "timeline": timeline_of(ticket, internal=False, before=_before(), scope=scope),
         "participants": people,
         "takes_part": actor() in people,
         "form": form or comment_form(CommentForm, draft, held() or fields),
@@ -99,6 +100,7 @@ def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", *
         "promise": promise_view(ticket),
         "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),
         "limits": outside().limits,
+        "merged": merged_into(ticket, scope) if ticket.state is TicketState.CLOSED else "",
         "preview": preview,
         **more,
     }
@@ -127,7 +129,7 @@ def print_view(key: str) -> Answer:
     return page(
         "tickets/print.html",
         ticket=ticket,
-        timeline=timeline_of(ticket, internal=False, most=2000),
+        timeline=timeline_of(ticket, internal=False, most=2000, scope=tickets_of(actor())),
         participants=participants_of(ticket),
         face=face(ticket.target, zone_here(), clock.now(), why=why_none(ticket)),
     )

@@ -22,21 +22,22 @@ from models.attachments import (
     check_contents,
     check_upload,
     discard,
-    files_of,
+    draft_with_files,
+    own_draft_with_files,
     secure,
     store,
     ticket_bytes,
     unchecked,
 )
 from models.base import Refused, token
-from models.drafts import Draft, draft_of, keep_draft, own_draft
+from models.drafts import Draft, draft_of, keep_draft
 from models.organizations import Organization
 from models.tickets import Ticket, sent_with
 
 T = TypeVar("T")
 _PIECE = 64 * 1024
 # What a form carries for itself, and not for the draft.
-_OWN = frozenset({"csrf_token", "key", "files", "file", "seen"})
+_OWN = frozenset({"csrf_token", "key", "files", "file", "seen", "macro"})
 _DRAFT_MOST = 400_000
 
 
@@ -106,17 +107,18 @@ def kept(place: str) -> tuple[Draft | None, MultiDict[str, str] | None, list[Att
     For a posted form with a key that is its own; otherwise the draft that the address names, or the latest.
     """
     wanted = request.args.get("draft", "")
+    files: list[Attachment] = []
     if "key" in request.form:
-        draft = draft_of(actor(), place, given_key())
+        draft, files = draft_with_files(actor(), place, given_key())
     elif wanted == "new":
         draft = None
     elif wanted.isascii() and wanted.isdigit() and len(wanted) < 18:
-        draft = own_draft(actor(), int(wanted))
+        draft, files = own_draft_with_files(actor(), int(wanted))
     else:
-        draft = draft_of(actor(), place)
+        draft, files = draft_with_files(actor(), place)
     if draft is None or draft.place != place:
         return None, None, []
-    return draft, MultiDict(draft.fields), files_of(draft)
+    return draft, MultiDict(draft.fields), files
 
 
 def take_files(form: Form, place: str, ticket: Ticket | None = None, organization: Organization | None = None) -> bool:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from wtforms import HiddenField, MultipleFileField, RadioField, SelectField, TextAreaField
-from wtforms.validators import DataRequired, InputRequired, Length
+from wtforms import (
+    BooleanField,
+    HiddenField,
+    MultipleFileField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from forms.base import Form, choices, tidied
-from models.prose import BODY_MOST
+from forms.base import Form, choices, stripped, tidied
+from models import macros
+from models.prose import BODY_MOST, SUMMARY_MOST
 from models.tickets import TicketState
 
 _STATES = [(s.value, s.desk_label) for s in TicketState if s is not TicketState.CLOSED]
@@ -30,6 +40,8 @@ class AnswerForm(Form):
         validators=[DataRequired("Write your message first."), Length(max=BODY_MOST, message="Shorten the text.")],
     )
     then = SelectField("Then", choices=choices([("", "Leave the status"), *_STATES]), default="waiting")
+    take = BooleanField("Assign to me")
+    macro = SelectField("Macro", validate_choice=False, validators=[Optional()])
     files = MultipleFileField("Attach files")
 
 
@@ -45,3 +57,65 @@ class AssigneeForm(Form):
 
     seen = HiddenField(validators=[Length(max=20)])
     assignee = SelectField("Assignee", validate_choice=False, coerce=str)
+
+
+class MacroForm(Form):
+    """A text that agents insert, and what the reply does besides."""
+
+    key = HiddenField(validators=[Length(max=40)])
+    # The revision that was read: an older one means that somebody else has changed it.
+    was = HiddenField(validators=[Length(max=20)])
+    name = StringField(
+        "Name",
+        filters=[stripped],
+        validators=[
+            DataRequired("Name the macro, for example “Ask for the slow query log”."),
+            Length(max=macros.NAME_MOST, message=f"Shorten the name to {macros.NAME_MOST} characters."),
+        ],
+    )
+    body = TextAreaField(
+        "Text",
+        filters=[tidied],
+        validators=[
+            DataRequired("Write the text that the macro inserts."),
+            Length(max=macros.BODY_MOST, message=f"Shorten the text to {macros.BODY_MOST:,} characters."),
+        ],
+    )
+    whose = RadioField(
+        "Who can insert it",
+        choices=choices([("own", "Only me"), ("shared", "All agents")]),
+        default="own",
+        validators=[InputRequired("Choose who can insert it.")],
+    )
+    then = SelectField("Then", choices=choices([("", "Leave the choice as it is"), *_STATES]), default="")
+    take = BooleanField("Assign the ticket to whoever inserts it")
+
+
+class LinkForm(Form):
+    """The other ticket of a link."""
+
+    other = StringField(
+        "Number of the other ticket", filters=[stripped], validators=[DataRequired("Write it as TECH-1284.")]
+    )
+
+
+class MergeForm(Form):
+    """The ticket that goes on, and that the agent agrees to who reads it then."""
+
+    into = StringField("Merge into", filters=[stripped], validators=[DataRequired("Write it as TECH-1284.")])
+    carry = BooleanField("They may read all of it")
+
+
+class SplitForm(Form):
+    """The new ticket of a split; the messages are chosen by check boxes beside them."""
+
+    key = HiddenField(validators=[Length(max=40)])
+    messages = SelectMultipleField("Messages to move", validate_choice=False, choices=[])
+    summary = StringField(
+        "Summary of the new request",
+        filters=[stripped],
+        validators=[
+            DataRequired("Write a summary for the new request."),
+            Length(max=SUMMARY_MOST, message=f"Shorten the summary to {SUMMARY_MOST} characters."),
+        ],
+    )

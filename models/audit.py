@@ -42,6 +42,7 @@ class Group(Labelled):
     CARDS = "card", "Cards"
     ANNOUNCEMENTS = "announcement", "Announcements"
     LISTS = "list", "Lists"
+    MACROS = "macro", "Macros"
     CALENDARS = "calendar", "Business hours"
     INSTALLATION = "installation", "Installation"
     AUDIT = "audit", "Audit log"

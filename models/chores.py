@@ -19,6 +19,7 @@ from models.events import Event, EventKind, record
 from models.numbers import hold
 from models.people import Failure, OneTimeLink, SignIn
 from models.promises import ResponseTarget
+from models.sending import answers_in_time
 from models.tickets import Submission, Ticket, TicketState
 
 # One transaction's worth: the write lock is held while it runs, and people are waiting.
@@ -59,7 +60,7 @@ def note_missed(session: Session, now: datetime) -> int:
     late = (
         select(ResponseTarget, Ticket.organization_id)
         .join(Ticket, Ticket.id == ResponseTarget.ticket_id)
-        .where(running, ResponseTarget.due_at < now, ResponseTarget.met_at.is_(None), ~recorded)
+        .where(running, ResponseTarget.due_at < now, ResponseTarget.met_at.is_(None), ~recorded, ~answers_in_time())
         .order_by(ResponseTarget.due_at, ResponseTarget.id)
         .limit(BATCH)
     )

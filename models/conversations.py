@@ -12,9 +12,10 @@ from models.calendars import Hours, hours_for
 from models.catalogue import catalogue_at
 from models.drafts import Draft
 from models.events import Event, EventKind, record
-from models.notices import note_event, tell
+from models.following import followers_of, marked
+from models.notices import note_event, post, tell
 from models.outbox import Letter
-from models.people import Person
+from models.people import Person, agents
 from models.promises import ResponseTarget
 from models.prose import BODY_MOST, RENDERER, cleaned, rendered
 from models.search import add_text, scope_of
@@ -32,13 +33,14 @@ def reply(
     """
     if ticket.is_final(now):
         raise Refused(FINAL, "body")
-    comment = _say(ticket, actor, body, now=now, key=key, draft=draft)
+    comment = say(ticket, actor, body, now=now, key=key, draft=draft)
     before = ticket.state
     if before is TicketState.RESOLVED:
         _open_again(ticket, actor, now=now)
     elif before is TicketState.WAITING:
         move(ticket, actor, TicketState.OPEN, now=now)
     tell(ticket, actor, Letter.TICKET_REPLIED, now=now, comment=comment)
+    post(ticket, followers_of(ticket), Letter.TICKET_REPLIED, now=now, actor=actor, comment=comment)
     return comment
 
 
@@ -50,38 +52,74 @@ def answer(
     now: datetime,
     then: TicketState | None = None,
     key: str | None = None,
+    take: bool = False,
     draft: Draft | None = None,
 ) -> Comment:
     """Add an agent's public reply, which meets the promise, and leave the ticket in the state `then`.
 
-    Source: product rule 8.1, the first public reply by a human agent meets the promise.
+    With `take` the agent becomes the assignee, also in somebody's place. Raises Refused on a closed ticket.
     """
+    refuse_closed(ticket, now)
+    comment = say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True)
+    conclude(ticket, actor, comment, now=now, then=then, take=take)
+    return comment
+
+
+def refuse_closed(ticket: Ticket, now: datetime) -> None:
+    """Raise Refused when no agent can answer the ticket any more."""
     if ticket.is_final(now):
         raise Refused("This request is closed: only its customer can go on, with a follow-up.", "body")
-    comment = _say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True)
+
+
+def conclude(
+    ticket: Ticket, actor: Person, comment: Comment, *, now: datetime, then: TicketState | None, take: bool
+) -> None:
+    """Do what an agent's public reply brings: the promise met, an assignee, the state, the mail.
+
+    Source: product rule 8.1, the first public reply by a human agent meets the promise.
+    """
     _meet(ticket, actor, now=now)
-    if ticket.assignee_id is None:
+    if ticket.assignee_id is None or (take and ticket.assignee_id != actor.id):
         hand_to(ticket, actor, actor, now=now)
     move(
         ticket, actor, then or (TicketState.IN_PROGRESS if ticket.state is TicketState.OPEN else ticket.state), now=now
     )
     tell(ticket, actor, Letter.TICKET_REPLIED, now=now, comment=comment)
-    return comment
 
 
 def note(
-    ticket: Ticket, actor: Person, body: str, *, now: datetime, key: str | None = None, draft: Draft | None = None
+    ticket: Ticket,
+    actor: Person,
+    body: str,
+    *,
+    now: datetime,
+    key: str | None = None,
+    take: bool = False,
+    draft: Draft | None = None,
 ) -> Comment:
-    """Add an internal note: no customer sees it, gets mail for it, or can find it."""
-    return _say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True, internal=True)
+    """Add an internal note: no customer sees it, gets mail for it, or can find it.
+
+    Agents whom it mentions get a letter, each one, and so do those who follow the ticket.
+    """
+    comment = say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True, kind=EventKind.TICKET_NOTED)
+    mentioned: list[Person] = []
+    if "@" in comment.source:
+        comment.html, mentioned = marked(comment.html, agents(session_of(ticket)))
+    told = [person for person in mentioned if person.id != actor.id]
+    post(ticket, told, Letter.TICKET_MENTIONED, now=now, actor=actor, comment=comment)
+    others = followers_of(ticket, [actor, *mentioned])
+    post(ticket, others, Letter.TICKET_NOTED, now=now, actor=actor, comment=comment)
+    if take and ticket.assignee_id != actor.id:
+        hand_to(ticket, actor, actor, now=now)
+    return comment
 
 
 def first_message(ticket: Ticket, actor: Person, body: str, *, now: datetime, key: str, draft: Draft | None) -> Comment:
     """Add the description with which a request is filed."""
-    return _say(ticket, actor, body, now=now, key=key, draft=draft, kind=EventKind.TICKET_FILED)
+    return say(ticket, actor, body, now=now, key=key, draft=draft, kind=EventKind.TICKET_FILED)
 
 
-def _say(  # noqa: PLR0913 (each names one thing that a message is)
+def say(  # noqa: PLR0913 (each names one thing that a message is)
     ticket: Ticket,
     actor: Person,
     body: str,
@@ -90,15 +128,21 @@ def _say(  # noqa: PLR0913 (each names one thing that a message is)
     key: str | None,
     draft: Draft | None,
     by_staff: bool = False,
-    internal: bool = False,
-    kind: EventKind | None = None,
+    held: bool = False,
+    kind: EventKind = EventKind.TICKET_REPLIED,
 ) -> Comment:
+    """Add a message with the files of its draft, and its event; raises Refused for an empty or an endless text.
+
+    `kind` says whether it is a reply, a note, or what the request is filed with.
+
+    One that is `held` is for staff alone until it goes out: it is not found, and the ticket does not move.
+    """
     text = cleaned(body).strip("\n")
     if not text.strip():
         raise Refused("Write your message first.", "body")
     if len(text) > BODY_MOST:
         raise Refused(f"Shorten the text: it has {len(text):,} characters, and {BODY_MOST:,} fit.", "body")
-    session = session_of(ticket)
+    session, internal = session_of(ticket), kind is EventKind.TICKET_NOTED
     comment = Comment(
         ticket=ticket,
         author_id=actor.id,
@@ -108,7 +152,7 @@ def _say(  # noqa: PLR0913 (each names one thing that a message is)
         html=rendered(text),
         renderer=RENDERER,
         by_staff=by_staff,
-        internal=internal,
+        internal=internal or held,
         form_key=key,
     )
     session.add(comment)
@@ -121,20 +165,20 @@ def _say(  # noqa: PLR0913 (each names one thing that a message is)
     if filed:
         facts = (ticket.cluster_name, ticket.environment, ticket.version_affected, *ticket.components)
         texts += [ticket.key, ticket.summary, *facts]
-    # Notes stay out of what customers search.
-    add_text(
-        session, ticket.id, scope_of(ticket.organization_id, ticket.opener_id), *texts, internal=internal, fresh=filed
-    )
-    ticket.updated_at = now
+    if not held:
+        # Notes stay out of what customers search.
+        scope = scope_of(ticket.organization_id, ticket.opener_id)
+        add_text(session, ticket.id, scope, *texts, internal=internal, fresh=filed)
+        ticket.updated_at = now
     record(
         session,
-        kind or (EventKind.TICKET_NOTED if internal else EventKind.TICKET_REPLIED),
+        kind,
         now=now,
         actor_id=actor.id,
         ticket_id=ticket.id,
         organization_id=ticket.organization_id,
         comment_id=comment.id,
-        internal=internal,
+        internal=internal or held,
         files=[attachment.name for attachment in files],
     )
     return comment
@@ -142,13 +186,14 @@ def _say(  # noqa: PLR0913 (each names one thing that a message is)
 
 def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:
     target = ticket.target
-    if target is None or target.met_at is not None:
+    # A reply that went out late does not answer a promise that was made after it was sent.
+    if target is None or target.met_at is not None or target.started_at > now:
         return
     target.meet(now, hours_for(session_of(ticket), target.calendar_id))
     ticket.due_at = None
     late = target.due_at is not None and now > target.due_at
     kind = EventKind.PROMISE_MISSED if late else EventKind.PROMISE_MET
-    if late and _miss_is_recorded(ticket, target):
+    if late and miss_is_recorded(ticket, target):
         return
     facts = {"words": target.target.words, "taken": target.counted_seconds, "cycle": target.cycle}
     if late and target.due_at is not None:
@@ -156,7 +201,7 @@ def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:
     note_event(ticket, actor, kind, now=now, **facts)
 
 
-def _miss_is_recorded(ticket: Ticket, target: ResponseTarget) -> bool:
+def miss_is_recorded(ticket: Ticket, target: ResponseTarget) -> bool:
     """Tell whether the worker has written the miss down already, when it fell due."""
     there = select(Event.id).where(
         Event.ticket_id == ticket.id, Event.kind == EventKind.PROMISE_MISSED, Event.at >= target.started_at

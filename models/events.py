@@ -25,6 +25,15 @@ class EventKind(Labelled):
     TICKET_CONFIDENTIAL = "ticket.confidential", "changed who can see the request"
     TICKET_FOLLOWED_UP = "ticket.followed-up", "opened a follow-up"
     TICKET_RATED = "ticket.rated", "rated the help"
+    TICKET_LINKED = "ticket.linked", "linked two requests"
+    TICKET_UNLINKED = "ticket.unlinked", "took a link between two requests off"
+    TICKET_MERGED = "ticket.merged", "merged the request into another"
+    TICKET_MERGED_HERE = "ticket.merged-here", "merged another request into this one"
+    TICKET_SPLIT = "ticket.split", "moved messages to a new request"
+    TICKET_SPLIT_HERE = "ticket.split-here", "made a request of another one's messages"
+    MACRO_CREATED = "macro.created", "wrote a shared macro"
+    MACRO_CHANGED = "macro.changed", "changed a shared macro"
+    MACRO_DELETED = "macro.deleted", "deleted a shared macro"
     TICKET_BLOCKED = "ticket.blocked", "was kept from a technical request by the plan"
     LEAD_SUBMITTED = "lead.submitted", "asked for Premium"
     LEAD_UPDATED = "lead.updated", "sent the enquiry again"
@@ -94,7 +103,7 @@ class EventKind(Labelled):
 
 
 class Event(Model):
-    """One thing that happened. Rows are only ever added."""
+    """One thing that happened. Rows are only ever added; that of a reply undone before it went out goes with it."""
 
     __tablename__ = "events"
     __table_args__ = (

@@ -36,7 +36,7 @@ def index_all(session: Session, tell: Callable[[str], None]) -> int:
         last = ids[-1]
         there = indexed(session, ids)
         fresh = [number for number in ids if number not in there]
-        _index(session, fresh)
+        index_these(session, fresh)
         session.commit()
         session.expunge_all()
         done += len(ids)
@@ -45,7 +45,8 @@ def index_all(session: Session, tell: Callable[[str], None]) -> int:
     return done
 
 
-def _index(session: Session, ids: list[int]) -> None:
+def index_these(session: Session, ids: list[int]) -> None:
+    """Write the terms of requests that have none in the index."""
     mine = select(Ticket).where(Ticket.id.in_(ids)).options(lazyload("*"))
     said: dict[tuple[int | None, bool], list[str]] = {}
     comments = select(Comment.ticket_id, Comment.internal, Comment.source).where(Comment.ticket_id.in_(ids))

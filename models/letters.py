@@ -28,13 +28,19 @@ from models.wording import day, zone
 
 _OF_LEADS = {Letter.LEAD_RECEIVED, Letter.LEAD_ALERT}
 _OF_MEMBERS = {Letter.INVITATION, Letter.MEMBER_ROLE, Letter.MEMBER_REMOVED}
+_OF_NOTES = {Letter.TICKET_MENTIONED, Letter.TICKET_NOTED}
 _OF_PLAN = {Letter.PAYMENT_RECEIPT, Letter.PAYMENT_FAILED, Letter.PLAN_PENDING, Letter.PLAN_CHANGED}
 _WHY = {
     "downgrade": "This is the change that was asked for.",
     "lapse": "The renewal was not paid by its last day.",
     "contract": "The contract has ended.",
 }
-_CHANGES = (EventKind.TICKET_STATE, EventKind.TICKET_SEVERITY, EventKind.TICKET_SEVERITY_ASKED)
+_CHANGES = (
+    EventKind.TICKET_MERGED,
+    EventKind.TICKET_STATE,
+    EventKind.TICKET_SEVERITY,
+    EventKind.TICKET_SEVERITY_ASKED,
+)
 
 
 def stamp(at: datetime, zone_name: str, now: datetime | None = None) -> str:
@@ -203,13 +209,16 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
         "actor_name": message.data.get("actor") or "Support",
         "state_label": _label(state, staff=staff),
         "promise": _promise(ticket, person, message.created_at, staff=staff),
-        "changes": _changes(message, session, staff=staff),
+        "changes": _changes(message, person, session, staff=staff),
         # A link to a page whose button posts: mail programs open links by themselves.
         "rating_url": f"{base_url}/requests/{ticket.key}/rating" if state is TicketState.RESOLVED and not staff else "",
     }
-    if message.kind is Letter.TICKET_REPLIED:
+    notes = message.kind in _OF_NOTES
+    if notes and not staff:
+        raise Undeliverable("The person is no support agent any more.")
+    if notes or message.kind is Letter.TICKET_REPLIED:
         comment = session.get(Comment, message.data.get("comment"))
-        if comment is None or comment.ticket_id != ticket.id or comment.internal:
+        if comment is None or comment.ticket_id != ticket.id or comment.internal is not notes:
             raise Undeliverable("There is no reply to send.")
         facts |= {"body": comment.source, "body_html": _absolute(comment.html, base_url)}
     return facts
@@ -235,7 +244,7 @@ def _promise(ticket: Ticket, person: Person, now: datetime, *, staff: bool) -> s
     return f"The first reply is due by {by}." if staff else f"We will reply by {by}."
 
 
-def _changes(message: Message, session: Session, *, staff: bool) -> list[str]:
+def _changes(message: Message, person: Person, session: Session, *, staff: bool) -> list[str]:
     """Say what changed at the moment that the letter is about."""
     cause = session.get(Event, message.event_id) if message.event_id is not None else None
     if cause is None:
@@ -247,10 +256,19 @@ def _changes(message: Message, session: Session, *, staff: bool) -> list[str]:
         Event.kind.in_(_CHANGES),
         Event.internal.is_(False),
     )
-    return [_sentence(event, staff=staff) for event in session.scalars(together.order_by(Event.id))]
+    events = session.scalars(together.order_by(Event.id)).all()
+    # The other ticket is named to those who see it.
+    told = [e for e in events if e.kind is not EventKind.TICKET_MERGED or staff or _sees(person, e.data["key"])]
+    return [_sentence(event, staff=staff) for event in told]
+
+
+def _sees(person: Person, key: str) -> bool:
+    return tickets_of(person).find(key) is not None
 
 
 def _sentence(event: Event, *, staff: bool) -> str:
+    if event.kind is EventKind.TICKET_MERGED:
+        return f"It was merged into {event.data['key']}, where you take part as well: go on there."
     before, after = event.data["before"], event.data["after"]
     because = f": “{event.data['reason']}”" if event.data.get("reason") else "."
     if event.kind is EventKind.TICKET_STATE:

@@ -365,21 +365,6 @@ def _due_soon(now: Moment, soon: Moment) -> ColumnElement[bool]:
     return Ticket.active.is_(True) & (Ticket.due_order >= now) & (Ticket.due_order <= soon)
 
 
-def others_of(ticket: Ticket, scope: Tickets, most: int = 5) -> Sequence[Any]:
-    """Return key, severity and summary of other active tickets of the same organization, soonest due first."""
-    if ticket.organization_id is None:
-        return []
-    asked = _others(scope.condition)
-    return read(scope.session, asked, organization=ticket.organization_id, ticket=ticket.id, most=most).all()
-
-
-@lru_cache(maxsize=8)
-def _others(condition: ColumnElement[bool]) -> Select[str, Severity, str]:
-    same = (Ticket.organization_id == bindparam("organization")) & (Ticket.id != bindparam("ticket"))
-    query = select(Ticket.key, Ticket.severity, Ticket.summary).where(condition, same, Ticket.active.is_(True))
-    return query.order_by(*_BY_DUE.clauses()).limit(bindparam("most"))
-
-
 def _in_queue(queue: Queue, person_id: Number) -> ColumnElement[bool]:
     active = Ticket.active.is_(True)
     return {

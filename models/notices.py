@@ -33,7 +33,7 @@ def note_event(ticket: Ticket, actor: Person | None, kind: EventKind, *, now: da
 
 def tell(ticket: Ticket, actor: Person, letter: Letter, *, now: datetime, comment: Comment | None = None) -> None:
     """Queue mail about the ticket for everybody who takes part, but not for the one who acted."""
-    _post(ticket, _audience(ticket, actor), letter, now=now, actor=actor, comment=comment)
+    post(ticket, audience_of(ticket, actor), letter, now=now, actor=actor, comment=comment)
 
 
 def post_to(
@@ -46,18 +46,19 @@ def post_to(
     comment: Comment | None = None,
 ) -> None:
     """Queue one letter about the ticket, with the facts that it is written from."""
-    _post(ticket, [person], letter, now=now, actor=actor, comment=comment)
+    post(ticket, [person], letter, now=now, actor=actor, comment=comment)
 
 
-def _post(
+def post(
     ticket: Ticket,
     people: Sequence[Person],
     letter: Letter,
     *,
     now: datetime,
     actor: Person | None,
-    comment: Comment | None,
+    comment: Comment | None = None,
 ) -> None:
+    """Queue the same letter about the ticket for each of the people."""
     if not people:
         return
     session = session_of(ticket)
@@ -80,7 +81,7 @@ def _post(
 _LATEST = select(func.max(Event.id)).where(Event.ticket_id == bindparam("ticket"), Event.internal.is_(False))
 
 
-def _audience(ticket: Ticket, actor: Person | None) -> Sequence[Person]:
+def audience_of(ticket: Ticket, actor: Person | None) -> Sequence[Person]:
     """Return who gets mail: participants who may still see the ticket and its agent, without the one who acted."""
     if ticket.organization_id is None:
         people = participants_of(ticket)

@@ -43,6 +43,8 @@ class Letter(Labelled):
     TICKET_PARTICIPANT = "ticket_participant", "Added to a request"
     TICKET_ASSIGNED = "ticket_assigned", "Ticket assigned"
     TICKET_SEVERITY_ASKED = "ticket_severity_asked", "Higher severity asked for"
+    TICKET_MENTIONED = "ticket_mentioned", "Mentioned in a note"
+    TICKET_NOTED = "ticket_noted", "Internal note"
     INVITATION = "invitation", "Invitation"
     MEMBER_ROLE = "member_role", "Role changed"
     MEMBER_REMOVED = "member_removed", "Membership ended"

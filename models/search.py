@@ -157,6 +157,12 @@ def clear(session: Session) -> None:
     session.connection().execute(text("DELETE FROM ticket_index"))
 
 
+def forget(session: Session, ticket_id: int) -> None:
+    """Take all terms of the request off; whoever calls this writes those that are left."""
+    column_name = "rowid" if session.get_bind().dialect.name == "sqlite" else "ticket_id"
+    session.connection().execute(text(f"DELETE FROM ticket_index WHERE {column_name} = :id"), {"id": ticket_id})  # noqa: S608
+
+
 class _Fts5:
     """SQLite: an FTS5 table whose tokens are our terms as they stand."""
 
@@ -253,7 +259,7 @@ class _Terms:
         return set(connection.scalars(there))
 
     def write(self, connection: Connection, ticket_id: int, old: set[str], new: set[str]) -> None:
-        """Write what is new: nothing that was said is ever taken back."""
+        """Write what is new: what is taken back goes by `forget`."""
         connection.execute(insert(self.rows), [{"term": t, "ticket_id": ticket_id} for t in sorted(new - old)])
 
     def find(self, scopes: Sequence[str], words: Sequence[str]) -> Select[tuple[int]]:

@@ -16,6 +16,7 @@ from models.choices import fill_lists
 from models.chores import note_missed
 from models.demo import ACCOUNTS, PASSWORD
 from models.enquiries import enquire
+from models.macros import MacroText, create
 from models.numbers import Counter
 from models.organizations import Cluster, Membership, Organization, Visibility
 from models.outbox import Message, MessageState
@@ -25,7 +26,7 @@ from models.permissions import Role
 from models.purchases import VISA, buy, charge_open, tell_purchases
 from models.search import clear
 from models.stories import summary_of, tell
-from models.tickets import Ticket
+from models.tickets import Ticket, TicketState
 
 # Mail about older things has long been delivered; the rest goes out when the worker starts.
 DELIVERED_BEFORE = timedelta(hours=1)
@@ -162,6 +163,7 @@ def plant(session: Session, passwords: Passwords, files: FileStore, payments: Pa
         _found_house(session, house, people, now)
     session.add_all(Counter(name=prefix, value=number) for prefix, number in FIRST_NUMBERS.items())
     _announce(session, now)
+    _write_macros(people["agent@support.example"], now - timedelta(days=40))
     session.flush()
     # Plans and contracts first: a request is promised by the plan that its organization has by then.
     signed = now - timedelta(days=100)
@@ -253,6 +255,23 @@ def _found_house(session: Session, house: _House, people: dict[str, Person], now
         )
         for name, tier, region, environment, version in house.clusters
     )
+
+
+def _write_macros(agent: Person, now: datetime) -> None:
+    """Give the agents texts to insert: two that all share, and one of the agent's own."""
+    logs = (
+        "to find the cause we need the slow query log of {{cluster}} for the time in question. "
+        "Dashboard → Slow Queries → Export gives it as a file; attach it here."
+    )
+    solved = "we take {{ticket.key}} as solved. If it is not, reply within 14 days and it opens again."
+    greeting, end = "Hello {{customer.first_name}},", "{{agent.first_name}}"
+    waits, done = TicketState.WAITING, TicketState.RESOLVED
+    for text in (
+        MacroText("Ask for the slow query log", f"{greeting}\n\n{logs}\n\n{end}", waits, take=True, shared=True),
+        MacroText("Solved: ask to confirm", f"{greeting}\n\n{solved}\n\n{end}", done, take=False, shared=True),
+        MacroText("Looking into it", "We are on it. More today.", None, take=False, shared=False),
+    ):
+        create(agent, text, now=now)
 
 
 def _announce(session: Session, now: datetime) -> None:

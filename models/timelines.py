@@ -13,12 +13,22 @@ from sqlalchemy import Select, bindparam, exists, or_, select
 from models.attachments import Attachment, attachments_of
 from models.base import read, session_of
 from models.events import Event, EventKind
+from models.links import keys_in
 from models.people import Badge, Person, badge_of
-from models.tickets import Comment, Ticket, TicketState
+from models.tickets import Comment, Ticket, Tickets, TicketState
 from models.wording import duration, hours
 
 ENTRIES = 100
 
+# What names another ticket: customers read of it where they may see that one.
+LINKING = (
+    EventKind.TICKET_LINKED,
+    EventKind.TICKET_UNLINKED,
+    EventKind.TICKET_MERGED,
+    EventKind.TICKET_MERGED_HERE,
+    EventKind.TICKET_SPLIT,
+    EventKind.TICKET_SPLIT_HERE,
+)
 _SHOWN = (
     EventKind.TICKET_FILED,
     EventKind.TICKET_REPLIED,
@@ -31,6 +41,7 @@ _SHOWN = (
     EventKind.TICKET_CONFIDENTIAL,
     EventKind.TICKET_FOLLOWED_UP,
     EventKind.TICKET_RATED,
+    *LINKING,
     EventKind.PROMISE_MET,
     EventKind.PROMISE_MISSED,
 )
@@ -44,6 +55,7 @@ _ICONS = {
     EventKind.TICKET_CONFIDENTIAL: "lock",
     EventKind.TICKET_FOLLOWED_UP: "link",
     EventKind.TICKET_RATED: "check",
+    **dict.fromkeys(LINKING, "link"),
     EventKind.PROMISE_MET: "circle-check",
     EventKind.PROMISE_MISSED: "triangle-alert",
 }
@@ -57,7 +69,10 @@ class Said:
     html: str
     by_staff: bool
     internal: bool
+    # On its way: its writer can still undo it, and no customer sees it.
+    held: bool
     author: Badge
+    author_id: int | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,8 @@ class Entry:
     link: str = ""
     comment: Said | None = None
     files: tuple[Attachment, ...] = ()
+    # Whether it is what the request was filed with.
+    opens: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,20 +109,32 @@ class Timeline:
 
 
 def timeline_of(
-    ticket: Ticket, *, internal: bool, desk: bool = False, before: int = 0, most: int = ENTRIES
+    ticket: Ticket,
+    *,
+    internal: bool,
+    desk: bool = False,
+    before: int = 0,
+    most: int = ENTRIES,
+    scope: Tickets | None = None,
 ) -> Timeline:
     """Return the last entries of the ticket's timeline, or the last before the event with the id `before`.
 
-    Notes and their kind come only with `internal`; `desk` chooses the words for staff. One statement, and another for
-    files where there are any.
+    Notes, replies on their way and their kind come only with `internal`; `desk` chooses the words for staff. Without
+    it, what ties the ticket to another one comes only where the `scope` has that one, too. One statement, and others
+    for files and for tied tickets where there are any.
     """
     session = session_of(ticket)
     given = {"ticket": ticket.id, "before": before, "most": most + 1}
     rows = read(session, _latest(internal=internal, before=bool(before)), **given).all()
     more, rows = len(rows) > most, rows[:most][::-1]
+    earlier = rows[0].id if more else 0
+    if not desk:
+        tied = {row.data["key"] for row in rows if row.kind in LINKING}
+        known = keys_in(scope, tied) if tied and scope is not None else set()
+        rows = [row for row in rows if row.kind not in LINKING or row.data["key"] in known]
     files = attachments_of([row.comment_id for row in rows if row.files], session)
     entries = [_entry(row, files, desk=desk) for row in rows]
-    return Timeline(entries, entries[0].id if more and entries else 0, before)
+    return Timeline(entries, earlier, before)
 
 
 # Tables, not classes: the statements are made once, and read plain values.
@@ -154,7 +183,9 @@ def _entry(row: Any, files: dict[int, list[Attachment]], *, desk: bool) -> Entry
     said = None
     if row.comment_id is not None:
         author = badge_of(row.author, row.author_email)
-        said = Said(row.comment_id, row.html, row.by_staff, row.internal, author)
+        held = row.internal and row.kind is EventKind.TICKET_REPLIED
+        internal = row.internal and not held
+        said = Said(row.comment_id, row.html, row.by_staff, internal, held, author, row.actor_id)
     return Entry(
         id=row.id,
         at=row.at,
@@ -162,9 +193,10 @@ def _entry(row: Any, files: dict[int, list[Attachment]], *, desk: bool) -> Entry
         who="" if row.kind in {EventKind.PROMISE_MET, EventKind.PROMISE_MISSED} else row.who or "",
         words="" if said else _words(row, desk=desk),
         icon=_ICONS.get(row.kind, "history"),
-        link=str(row.data.get("key", "")) if row.kind is EventKind.TICKET_FOLLOWED_UP else "",
+        link=str(row.data.get("key", "")) if row.kind is EventKind.TICKET_FOLLOWED_UP or row.kind in LINKING else "",
         comment=said,
         files=tuple(files.get(said.id, ())) if said else (),
+        opens=row.kind is EventKind.TICKET_FILED,
     )
 
 
@@ -192,8 +224,18 @@ def _words(event: Any, *, desk: bool) -> str:  # noqa: ANN401 (a row of _ENTRIES
         case EventKind.TICKET_FOLLOWED_UP:
             words = "opened the follow-up"
         case _:
-            words = _other_words(event)
+            words = _TIES.get(event.kind) or _other_words(event)
     return words
+
+
+_TIES = {
+    EventKind.TICKET_LINKED: "linked this request with",
+    EventKind.TICKET_UNLINKED: "took off the link with",
+    EventKind.TICKET_MERGED: "merged this request into",
+    EventKind.TICKET_MERGED_HERE: "merged another request into this one:",
+    EventKind.TICKET_SPLIT: "moved messages of this request to a new one:",
+    EventKind.TICKET_SPLIT_HERE: "made this request of messages moved from",
+}
 
 
 def _other_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)

@@ -73,7 +73,7 @@
     const cause = event.detail.requestConfig.triggeringEvent;
     // A draft that saves itself while a submission is under way does not end that submission.
     if (form && cause && /submit|click/.test(cause.type)) free(form);
-    if (event.detail.successful) unsay();
+    if (event.detail.successful && cause) unsay();
   });
   // A draft is saved in every pause; who writes without one is saved as well, since a trigger of htmx cannot do both.
   const unsaved = new WeakMap();
@@ -95,11 +95,14 @@
     form.removeAttribute("aria-busy");
     save.click();
   });
+  // What refreshes itself neither worries anybody nor takes a message away: nobody asked for it.
+  const asked = (event) => (event.detail.requestConfig || {}).triggeringEvent;
   document.addEventListener("htmx:responseError", (event) => {
+    if (!asked(event)) return;
     const status = event.detail.xhr.status;
     say(REFUSED[status] || (status < 500 ? OUTDATED : FAILED));
   });
-  for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => say(UNREACHABLE));
+  for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, (event) => asked(event) && say(UNREACHABLE));
   document.addEventListener("htmx:xhr:progress", (event) => {
     const form = formOf(event);
     const bar = form && find("[data-upload]", form);
@@ -167,8 +170,8 @@
     const named = find(`[data-key="${CSS.escape(key)}"]`) || (key === "/" ? find("#q, [type=search]") : null);
     if (named) {
       event.preventDefault();
-      if (named.matches("input, textarea, select")) named.focus();
-      else named.click();
+      named.focus();
+      if (!named.matches("input:not([type=radio]), textarea, select")) named.click();
     } else if (Object.hasOwn(PLACES, key)) location.assign(PLACES[key]);
   });
 })();

@@ -33,7 +33,7 @@ def faults_of(page: Page, routes: Any) -> list[str]:
         *_ids(page),
         *_labels(page),
         *_forms(page),
-        *_htmx(page),
+        *_htmx(page, routes),
         *_unsafe(page),
         *_addresses(page, routes),
         *_icons(page),
@@ -124,7 +124,7 @@ def _forms(page: Page) -> list[str]:
     return found
 
 
-def _htmx(page: Page) -> list[str]:
+def _htmx(page: Page, routes: Any) -> list[str]:
     found, there = [], set(page.ids)
     for element in page.every():
         for attribute in ("hx-target", "hx-select", "hx-select-oob", "hx-include"):
@@ -137,15 +137,19 @@ def _htmx(page: Page) -> list[str]:
                 found.append(f"hx-trigger waits for {name!r}, which is no id of the page")
         if element.get("hx-target") and element.get("hx-select") != element.get("hx-target"):
             found.append(f"hx-target={element.get('hx-target')!r} and hx-select={element.get('hx-select')!r} differ")
-        found += _same_address(page, element)
+        found += _same_address(page, element, routes)
     return found
 
 
-def _same_address(page: Page, element: Any) -> list[str]:
+def _same_address(page: Page, element: Any, routes: Any) -> list[str]:
     """Check that an element does with htmx what it does without: the same address by the same method."""
     form = page.form_of(element)
     plain = element.get("formaction") or element.get("action") or element.get("href") or (form.action if form else None)
     found = []
+    if element.get("hx-trigger", "").startswith("every "):
+        # A part that refreshes itself has an address of its own, which answers just that part; the page has it as well.
+        here = resolves(routes, "GET", element.get("hx-get", ""))
+        return [] if here else [f"hx-get={element.get('hx-get')!r} leads to no route"]
     for attribute in ("hx-post", "hx-get"):
         if attribute in element.attrib and element.get(attribute) != plain:
             found.append(f"{attribute}={element.get(attribute)!r} on <{element.tag}> is not {plain!r}")

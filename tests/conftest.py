@@ -33,6 +33,8 @@ def settings_in(folder: Path, **changes: str) -> Settings:
         "ARGON2_MEMORY_KIB": "8",
         "ARGON2_ROUNDS": "1",
         "DEMO": "1",
+        # Replies are out at once: what happens until they are has tests of its own.
+        "UNDO_SECONDS": "0",
     }
     return read_settings(environment | changes)
 

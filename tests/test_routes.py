@@ -37,6 +37,9 @@ def test_every_page_that_somebody_reaches_is_a_good_page(
     assert wanted <= set(seen), f"reached {sorted(seen)}"
     if email.startswith("agent"):
         assert {"desk.index", "desk.show", "desk.edit_severity", "desk.print_view"} <= set(seen)
+        assert {"arranging.links", "arranging.ask_merge", "arranging.ask_split", "macros.index", "macros.edit"} <= set(
+            seen
+        )
     elif email.startswith("admin"):
         assert {"admin.people_index", "admin.show_person", "admin.ask_deactivate", "admin.show_organization"} <= set(
             seen

@@ -34,7 +34,7 @@ class Portal:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder, self.port = folder, free_port()
         self.base = f"http://127.0.0.1:{self.port}"
-        cheap = {"ARGON2_MEMORY_KIB": "8", "ARGON2_ROUNDS": "1", "WEB_WORKERS": "1", "DEMO": "1"}
+        cheap = {"ARGON2_MEMORY_KIB": "8", "ARGON2_ROUNDS": "1", "WEB_WORKERS": "1", "DEMO": "1", "UNDO_SECONDS": "0"}
         place = {"PORT": str(self.port), "DATA_FOLDER": str(folder), "FLASK_APP": "app:served", "PYTHONPATH": str(HERE)}
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         self.log = folder.with_name(folder.name + ".log")

@@ -73,6 +73,8 @@ PAGES = {
     "agent@support.example": [
         *("/desk", "/desk?queue=waiting", "/desk?queue=all&q=nothing-like-this", "/desk/{}", "/desk/{}/severity"),
         *("/desk/{}/print", "/demo/mail", "/help", "/reports", "/reports/requests?count=filed"),
+        *("/desk/{}/links", "/desk/{}/split", "/desk/{}/merge"),
+        *("/desk/macros", "/desk/macros/new", "/desk/macros/1", "/desk/macros/1/delete"),
     ],
     "sales@support.example": [
         *("/sales", "/sales?stage=won", "/sales?q=nothing-like-this", "/sales/LEAD-34", "/sales/LEAD-34/won"),
@@ -105,6 +107,7 @@ NO_PAGES = {
     *("console.start", "help_center.old_landing", "help_center.old_door", "help_center.old_requests"),
     *("auth.open_reset", "auth.open_set_up", "auth.set_up", "ops.alive", "ops.ready", "assets.show"),
     *("attachments.show", "demo.show", "invited.open_link", "reports.export", "reports.export_scorecard"),
+    "composing.presence",
     # The journeys of buying look at these: a payment must be under way.
     *("payments.show", "payments.ask"),
 }

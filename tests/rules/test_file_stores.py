@@ -21,6 +21,8 @@ from gateways.files_local import LocalFiles
 from gateways.files_s3 import Bucket, S3Files
 from models.outside import FileStore, WrongStore
 
+pytestmark = pytest.mark.plain
+
 HERE = Path(__file__).resolve().parents[2]
 MEGABYTE = 1024 * 1024
 LONG_AGO, SOON = timedelta(days=-1), timedelta(hours=1)
@@ -196,8 +198,6 @@ import sys, resource
 from pathlib import Path
 from gateways.files_local import LocalFiles
 from gateways.files_s3 import Bucket, S3Files
-
-pytestmark = pytest.mark.plain
 def now():
     fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(fields["VmRSS"].split()[0])
