@@ -261,13 +261,13 @@ def files_of(draft: Draft) -> list[Attachment]:
     )
 
 
-def draft_with_files(person: Person, place: str, key: str = "") -> tuple[Draft | None, list[Attachment]]:
+def draft_and_files(person: Person, place: str, key: str = "") -> tuple[Draft | None, list[Attachment]]:
     """Return what `draft_of` does, and the draft's files in the order in which they came; one statement."""
     wanted = _WITH_FILES.where(Draft.place == place)
     return _first(person, wanted.where(Draft.key == key) if key else wanted)
 
 
-def own_draft_with_files(person: Person, draft_id: int) -> tuple[Draft, list[Attachment]]:
+def own_draft_and_files(person: Person, draft_id: int) -> tuple[Draft, list[Attachment]]:
     """Return what `own_draft` does, and its files; one statement. Raises NotFound as that does."""
     draft, files = _first(person, _WITH_FILES.where(Draft.id == draft_id))
     if draft is None:
