@@ -22,8 +22,8 @@ from models.attachments import (
     check_contents,
     check_upload,
     discard,
-    draft_with_files,
-    own_draft_with_files,
+    draft_and_files,
+    own_draft_and_files,
     secure,
     store,
     ticket_bytes,
@@ -109,13 +109,13 @@ def kept(place: str) -> tuple[Draft | None, MultiDict[str, str] | None, list[Att
     wanted = request.args.get("draft", "")
     files: list[Attachment] = []
     if "key" in request.form:
-        draft, files = draft_with_files(actor(), place, given_key())
+        draft, files = draft_and_files(actor(), place, given_key())
     elif wanted == "new":
         draft = None
     elif wanted.isascii() and wanted.isdigit() and len(wanted) < 18:
-        draft, files = own_draft_with_files(actor(), int(wanted))
+        draft, files = own_draft_and_files(actor(), int(wanted))
     else:
-        draft, files = draft_with_files(actor(), place)
+        draft, files = draft_and_files(actor(), place)
     if draft is None or draft.place != place:
         return None, None, []
     return draft, MultiDict(draft.fields), files

@@ -283,12 +283,12 @@ _TO_SEND = select(Draft).where(
 )
 
 
-def draft_with_files(person: Person, place: str, key: str = "") -> tuple[Draft | None, list[Attachment]]:
+def draft_and_files(person: Person, place: str, key: str = "") -> tuple[Draft | None, list[Attachment]]:
     """Return what `draft_of` does, and the draft's files in the order in which they came; one statement."""
     return _first(person, _WITH_KEY if key else _LATEST, place=place, key=key)
 
 
-def own_draft_with_files(person: Person, draft_id: int) -> tuple[Draft, list[Attachment]]:
+def own_draft_and_files(person: Person, draft_id: int) -> tuple[Draft, list[Attachment]]:
     """Return what `own_draft` does, and its files; one statement. Raises NotFound as that does."""
     draft, files = _first(person, _BY_ID, draft=draft_id)
     if draft is None:

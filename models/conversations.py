@@ -39,8 +39,7 @@ def reply(
         _open_again(ticket, actor, now=now)
     elif before is TicketState.WAITING:
         move(ticket, actor, TicketState.OPEN, now=now)
-    tell(ticket, actor, Letter.TICKET_REPLIED, now=now, comment=comment)
-    post(ticket, followers_of(ticket), Letter.TICKET_REPLIED, now=now, actor=actor, comment=comment)
+    tell(ticket, actor, Letter.TICKET_REPLIED, now=now, comment=comment, followers=True)
     return comment
 
 

@@ -47,6 +47,11 @@ def followers_of(ticket: Ticket, but: Sequence[Person] = ()) -> list[Person]:
     return [person for person in found if person.id not in left_out]
 
 
+FOLLOWING = (
+    select(Follower.person_id.label("person"))
+    .join(Person, Person.id == Follower.person_id)
+    .where(Follower.ticket_id == bindparam("ticket"), Person.active, Person.staff_role == Role.AGENT)
+)
 _FOLLOWERS = (
     select(Person)
     .join(Follower, Follower.person_id == Person.id)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Select, bindparam, func, select, union
 
 from models.base import read, session_of
 from models.events import Event, EventKind, cause_of, record
+from models.following import FOLLOWING
 from models.organizations import Membership
 from models.outbox import Letter, queue_all
 from models.people import Person
-from models.tickets import Comment, Participant, Ticket, participants_of
+from models.tickets import Comment, Participant, Ticket
 
 
 def note_event(ticket: Ticket, actor: Person | None, kind: EventKind, *, now: datetime, **data: object) -> Event:
@@ -31,9 +33,18 @@ def note_event(ticket: Ticket, actor: Person | None, kind: EventKind, *, now: da
     return event
 
 
-def tell(ticket: Ticket, actor: Person, letter: Letter, *, now: datetime, comment: Comment | None = None) -> None:
+def tell(
+    ticket: Ticket,
+    actor: Person,
+    letter: Letter,
+    *,
+    now: datetime,
+    comment: Comment | None = None,
+    followers: bool = False,
+) -> None:
     """Queue mail about the ticket for everybody who takes part, but not for the one who acted."""
-    post(ticket, audience_of(ticket, actor), letter, now=now, actor=actor, comment=comment)
+    audience = audience_of(ticket, actor, followers=followers)
+    post(ticket, audience, letter, now=now, actor=actor, comment=comment)
 
 
 def post_to(
@@ -81,22 +92,25 @@ def post(
 _LATEST = select(func.max(Event.id)).where(Event.ticket_id == bindparam("ticket"), Event.internal.is_(False))
 
 
-def audience_of(ticket: Ticket, actor: Person | None) -> Sequence[Person]:
-    """Return who gets mail: participants who may still see the ticket and its agent, without the one who acted."""
-    if ticket.organization_id is None:
-        people = participants_of(ticket)
-    else:
-        given = {"ticket": ticket.id, "organization": ticket.organization_id}
-        people = list(session_of(ticket).scalars(_MEMBERS_TAKING_PART, given))
+def audience_of(ticket: Ticket, actor: Person | None, *, followers: bool = False) -> Sequence[Person]:
+    """Return who gets mail: participants who may still see the ticket and its agent, without the one who acted.
+
+    With `followers` also the agents who follow it; one statement in any case.
+    """
+    given = {"ticket": ticket.id, "organization": ticket.organization_id}
+    asked = _asked(ticket.organization_id is not None, followers)
+    people = list(session_of(ticket).scalars(asked, given if ticket.organization_id else {"ticket": ticket.id}))
     if ticket.assignee is not None and ticket.assignee not in people:
         people.append(ticket.assignee)
     return [p for p in people if p.active and (actor is None or p.id != actor.id)]
 
 
-_MEMBERS_TAKING_PART = (
-    select(Person)
-    .join(Participant, Participant.person_id == Person.id)
-    .join(Membership, Membership.person_id == Person.id)
-    .where(Participant.ticket_id == bindparam("ticket"), Membership.organization_id == bindparam("organization"))
-    .order_by(Participant.id)
-)
+@cache
+def _asked(members: bool, followers: bool) -> Select[Person]:
+    taking = select(Participant.person_id.label("person")).where(Participant.ticket_id == bindparam("ticket"))
+    if members:
+        mine = Membership.organization_id == bindparam("organization")
+        taking = taking.join(Membership, (Membership.person_id == Participant.person_id) & mine)
+    # Joined, not "in": of a union of two, not every database makes use of an index that way.
+    told = union(taking, FOLLOWING).subquery() if followers else taking.subquery()
+    return select(Person).join(told, told.c.person == Person.id).order_by(Person.id)

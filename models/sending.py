@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, or_, select
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
-from models.attachments import attachments_of
+from models.attachments import attachments_of, discard
 from models.base import NotFound, Refused, judge, session_of, to_write
 from models.conversations import conclude, refuse_closed, say
 from models.drafts import Draft, draft_of
@@ -87,9 +87,9 @@ def undo(ticket: Ticket, actor: Person, comment_id: int, *, now: datetime) -> Dr
     for attachment in attachments_of([comment.id], session).get(comment.id, []):
         attachment.draft_id, attachment.comment_id, attachment.ticket_id = draft.id, None, None
     # What was saved while it was written is no draft of its own beside this one.
-    session.execute(
-        delete(Draft).where(Draft.person_id == actor.id, Draft.place == place, Draft.key == comment.form_key)
-    )
+    saved = draft_of(actor, place, comment.form_key) if comment.form_key else None
+    if saved is not None:
+        discard(saved)
     event = session.get_one(Event, held.event_id)
     # In the order of what points at what.
     for row in (held, event, comment):
