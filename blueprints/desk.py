@@ -29,11 +29,11 @@ from models import conversations, handling
 from models.attachments import draft_with_files
 from models.base import Refused
 from models.catalogue import DoorName, Severity, catalogue_at
+from models.faces import face
 from models.listings import DeskWish, Queue, desk_counts, others_of, queue_of
 from models.organizations import clusters_of
 from models.people import Person, agents
 from models.permissions import Permission
-from models.promises import face
 from models.prose import cleaned
 from models.tickets import Ticket, TicketState, desk_of, participants_of
 from models.timelines import Entry, changes_since, timeline_of

@@ -17,6 +17,7 @@ from models.base import Refused, token
 from models.calendars import DEFAULT_HOURS, Calendar, hours_of
 from models.paging import Paging
 from models.permissions import Permission
+from models.recounting import progress_of
 from models.schedules import calendar_of
 from models.tickets import result_of, settle
 
@@ -77,7 +78,7 @@ def _shown(calendar: Calendar, form: Form | None = None) -> dict[str, Any]:
         "refused": form,
         "words": hours_of(calendar).words,
         "users": schedules.users_of(calendar),
-        "running": schedules.running(calendar),
+        "progress": progress_of(calendar),
     }
 
 

@@ -16,12 +16,12 @@ from forms.tickets import CommentForm, ParticipantForm, SeverityForm
 from models import conversations, handling
 from models.base import NotFound, Refused
 from models.catalogue import DoorName, Severity, catalogue_at
+from models.faces import face
 from models.filing import follow_up
 from models.listings import By, Sort, Status, Wish, requests_of
 from models.organizations import memberships_of
 from models.people import Person
 from models.permissions import Permission
-from models.promises import face
 from models.prose import cleaned
 from models.tickets import Ticket, participants_of, tickets_of
 from models.timelines import timeline_of

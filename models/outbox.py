@@ -43,6 +43,7 @@ class Letter(Labelled):
     TICKET_PARTICIPANT = "ticket_participant", "Added to a request"
     TICKET_ASSIGNED = "ticket_assigned", "Ticket assigned"
     TICKET_SEVERITY_ASKED = "ticket_severity_asked", "Higher severity asked for"
+    PROMISE_MISSED = "promise_missed", "First reply is late"
     INVITATION = "invitation", "Invitation"
     MEMBER_ROLE = "member_role", "Role changed"
     MEMBER_REMOVED = "member_removed", "Membership ended"
