@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from blueprints.access import actor, held, may, requires, roles
-from blueprints.conversation import attached, comment_form, detached, drafted, previewed, promise_view
+from blueprints.conversation import attached, comment_form, detached, drafted, explained, previewed, promise_view
 from blueprints.pages import (
     Answer,
     conflict,
@@ -319,6 +319,13 @@ def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
         "seen": str(seen[-1].id) if seen else "0",
         "changes": (),
     }
+
+
+@bp.get("/desk/<key:key>/clock")
+@requires(Permission.DESK)
+def clock_page(key: str) -> Answer:
+    ticket = _ticket(key)
+    return explained(ticket, f"/desk/{ticket.key}", staff=True)
 
 
 @bp.get("/desk/<key:key>/print")

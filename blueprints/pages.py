@@ -332,10 +332,16 @@ def init(app: Flask) -> None:
     app.jinja_env.filters.update({name: _of_person(app, name) for name in ("person", "avatar")})
     app.jinja_env.filters.update({name: _made_once(app, name) for name in ("status", "severity")})
     app.jinja_env.filters.update(
-        moment=moment, many=many, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration
+        moment=moment,
+        many=many,
+        ago=ago,
+        utc=wording.utc,
+        size=wording.size,
+        duration=wording.duration,
+        hours=wording.hours,
     )
     app.jinja_env.filters.update(
-        date=date, day=day_of, dated=dated, inside=wording.inside, dollars=dollars, percent=percent
+        hours=wording.hours, date=date, day=day_of, dated=dated, inside=wording.inside, dollars=dollars, percent=percent
     )
 
 

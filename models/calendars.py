@@ -150,6 +150,18 @@ def check_hours(zone_name: str, hours: Sequence[Sequence[Sequence[str]]]) -> Hou
     return Hours(known, week)
 
 
+def next_open_days(hours: Hours, first: date, most: int = 10) -> list[tuple[date, str]]:
+    """Return the next working days from `first` on, a day of the calendar's zone, with their open hours in words."""
+    found: list[tuple[date, str]] = []
+    for passed in range(MOST_DAYS):
+        day = first + passed * DAY
+        if hours.on(day):
+            found.append((day, _intervals(hours.on(day))))
+        if len(found) == most:
+            break
+    return found
+
+
 def spans(hours: Hours, start: datetime, until: datetime | None = None) -> Iterator[Span]:
     """Yield the open times from `start` on as pairs of UTC instants, in order and without overlap.
 

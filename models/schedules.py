@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy import func, select
@@ -108,6 +108,32 @@ def add_holiday(calendar: Calendar, actor: Person, day: date, name: str, *, now:
     moved = _take_up(calendar, old, now=now)
     _note(calendar, actor, EventKind.HOLIDAY_ADDED, now=now, entry=name, date=day.isoformat(), running=moved)
     return moved
+
+
+def fresh_days(calendar: Calendar, days: Sequence[tuple[date, str]]) -> list[tuple[date, str]]:
+    """Return those of the days that are no holiday of the calendar yet."""
+    there = {holiday.date for holiday in calendar.holidays}
+    return [(day, name) for day, name in days if day not in there]
+
+
+def add_holidays(calendar: Calendar, actor: Person, days: Sequence[tuple[date, str]], *, now: datetime) -> int:
+    """Close the calendar on all of the days that are no holiday yet and return how many; all or, if Refused, none."""
+    fresh = fresh_days(calendar, days)
+    if len(calendar.holidays) + len(fresh) > HOLIDAYS_MOST:
+        raise Refused(f"A calendar holds at most {HOLIDAYS_MOST} holidays. Remove past ones first.", "days")
+    if fresh:
+        old = hours_of(calendar)
+        calendar.holidays.extend(Holiday(date=day, name=name) for day, name in fresh)
+        running = _take_up(calendar, old, now=now)
+        dates = [day.isoformat() for day, _ in fresh]
+        facts = {"entry": f"{len(fresh)} days", "date": dates[0], "days": dates, "running": running}
+        _note(calendar, actor, EventKind.HOLIDAY_ADDED, now=now, **facts)
+    return len(fresh)
+
+
+def proposed(calendar: Calendar, name: str, zone: str, week: Week) -> Hours:
+    """Return the hours that the change would give, its holidays included. Raises Refused as `change` does."""
+    return replace(_checked(name, zone, week), holidays=hours_of(calendar).holidays)
 
 
 def remove_holiday(calendar: Calendar, actor: Person, number: int, *, now: datetime) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy import Select, bindparam, exists, or_, select
 
 from models.attachments import Attachment, attachments_of
 from models.base import read, session_of
+from models.catalogue import PlanName
 from models.events import Event, EventKind
 from models.people import Badge, Person, badge_of
 from models.tickets import Comment, Ticket, TicketState
@@ -30,6 +31,7 @@ _SHOWN = (
     EventKind.TICKET_PARTICIPANT,
     EventKind.TICKET_CONFIDENTIAL,
     EventKind.TICKET_FOLLOWED_UP,
+    EventKind.PROMISE_RAISED,
     EventKind.PROMISE_MET,
     EventKind.PROMISE_MISSED,
 )
@@ -42,6 +44,7 @@ _ICONS = {
     EventKind.TICKET_PARTICIPANT: "users",
     EventKind.TICKET_CONFIDENTIAL: "lock",
     EventKind.TICKET_FOLLOWED_UP: "link",
+    EventKind.PROMISE_RAISED: "clock",
     EventKind.PROMISE_MET: "circle-check",
     EventKind.PROMISE_MISSED: "triangle-alert",
 }
@@ -194,8 +197,17 @@ def _words(event: Any, *, desk: bool) -> str:  # noqa: ANN401 (a row of _ENTRIES
     return words
 
 
+def promise_change(event: Any) -> str:  # noqa: ANN401 (an event's kind and data)
+    """Return what changed a promise: another severity, or a higher plan."""
+    if event.kind is EventKind.PROMISE_RAISED:
+        return _promise_words(event)
+    return f"Severity changed from {event.data['before']} to {event.data['after']}" + _because(event.data.get("reason"))
+
+
 def _promise_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
     data = event.data
+    if event.kind is EventKind.PROMISE_RAISED:
+        return f"First reply due earlier: the plan is {PlanName(data['plan']).label} now, {data['words']} from here"
     if event.kind is EventKind.PROMISE_MET:
         return f"First-reply target met in {hours(timedelta(seconds=data['taken']))} of {data['words']}"
     late = f" by {duration(timedelta(seconds=data['late']))}" if "late" in data else ""

@@ -57,6 +57,10 @@ class Timetable:
         """Return the hours that held then."""
         return next((hours for begin, hours in reversed(self.steps) if begin <= moment), self.steps[0][1])
 
+    def known(self, version: int) -> Timetable:
+        """Return the hours without those that came after the version: what was answered then is counted by no other."""
+        return Timetable(tuple(step for step in self.steps if step[1].version <= version) or self.steps[:1])
+
     def changes(self) -> list[datetime]:
         """Return when hours gave way to others."""
         return [begin for begin, _ in self.steps[1:]]
