@@ -40,7 +40,7 @@ def main(number, url):
         session.commit()
         request = time.perf_counter() - began
         total = progress_of(calendar).total
-    longest, done, began = 0.0, 0, time.perf_counter()
+    longest, done, began, spent = 0.0, 0, time.perf_counter(), time.process_time()
     while True:
         step = time.perf_counter()
         with Session(engine) as session:
@@ -49,10 +49,9 @@ def main(number, url):
         if not batch:
             break
         longest, done = max(longest, time.perf_counter() - step), done + batch
-    seconds = time.perf_counter() - began
-    print(
-        f"{done:,} of {total:,}: request {request:.2f} s, counted in {seconds:.1f} s, longest transaction {longest * 1000:.0f} ms"
-    )
+    seconds, spent = time.perf_counter() - began, time.process_time() - spent
+    print(f"{done:,} of {total:,}: the request took {request:.2f} s; counted in {seconds:.1f} s, {spent:.1f} s of CPU;")
+    print(f"the longest transaction took {longest * 1000:.0f} ms")
 
 
 if __name__ == "__main__":

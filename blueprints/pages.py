@@ -338,10 +338,16 @@ def init(app: Flask) -> None:
         utc=wording.utc,
         size=wording.size,
         duration=wording.duration,
-        hours=wording.hours,
+        exactly=wording.exactly,
     )
     app.jinja_env.filters.update(
-        hours=wording.hours, date=date, day=day_of, dated=dated, inside=wording.inside, dollars=dollars, percent=percent
+        exactly=wording.exactly,
+        date=date,
+        day=day_of,
+        dated=dated,
+        inside=wording.inside,
+        dollars=dollars,
+        percent=percent,
     )
 
 

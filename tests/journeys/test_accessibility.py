@@ -47,7 +47,15 @@ PAGES = {
         *("/console/northwind-bank/support", "/console/northwind-bank/clusters", "/help", "/announcements", "/plans"),
         *("/help/technical/new?severity=S2", "/help/billing/new", "/help/drafts", "/requests", "/requests?status=all"),
         *("/requests?q=nothing-like-this", "/requests/{}", "/requests/{}/severity", "/requests/{}/participants"),
-        *("/requests/{}/print", "/profile", "/profile/sessions", "/shortcuts", "/requests/TECH-999999", "/desk"),
+        *(
+            "/requests/{}/print",
+            "/requests/{}/clock",
+            "/profile",
+            "/profile/sessions",
+            "/shortcuts",
+            "/requests/TECH-999999",
+            "/desk",
+        ),
     ],
     "owner@aurora.example": [
         *(
@@ -62,7 +70,7 @@ PAGES = {
     ],
     "agent@support.example": [
         *("/desk", "/desk?queue=waiting", "/desk?queue=all&q=nothing-like-this", "/desk/{}", "/desk/{}/severity"),
-        *("/desk/{}/print", "/demo/mail", "/help"),
+        *("/desk/{}/print", "/desk/{}/clock", "/demo/mail", "/help"),
     ],
     "sales@support.example": [
         *("/sales", "/sales?stage=won", "/sales?q=nothing-like-this", "/sales/LEAD-34", "/sales/LEAD-34/won"),
@@ -82,6 +90,7 @@ PAGES = {
             "/admin/calendars/new",
             "/admin/calendars/1",
             "/admin/calendars/1/delete",
+            "/admin/calendars/1/progress",
             "/admin/lists",
             "/admin/lists/entries/1",
             "/admin/audit",

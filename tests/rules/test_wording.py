@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import wording
+from models.wording import exactly
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 24, 14, 18, tzinfo=UTC)  # Tuesday, 15:18 in Berlin
@@ -143,3 +144,13 @@ def _settable(name: str) -> bool:
         return False
     locale.setlocale(locale.LC_TIME, before)
     return True
+
+
+def test_sums_are_told_to_the_second() -> None:
+    lengths = {
+        timedelta(hours=4, minutes=16, seconds=30): "4 h 16 min 30 s",
+        timedelta(hours=12): "12 h",
+        timedelta(days=2, seconds=1): "48 h 1 s",
+        timedelta(0): "0 s",
+    }
+    assert {length: exactly(length) for length in lengths} == lengths
