@@ -19,12 +19,15 @@ from models.collecting import advance_due, forget_left, forget_removed
 from models.letters import facts_of
 from models.orphans import KEPT_FOR, drop_doomed, drop_unused
 from models.outbox import Message, deliver_due
+from models.recounting import behind, recount
 from models.renewals import begin_last_usage, begin_renewals, end_contracts, end_unpaid
 from models.sending import release_due
 
 log = logging.getLogger(__name__)
 
 CHORES_EVERY = 60.0
+# So many calendars get a batch of their promises counted before mail has its turn again.
+AT_ONCE = 4
 # To look for files that nobody needs, all of them must be listed.
 FILES_EVERY = 3600.0
 LONGEST_BACK_OFF = 5.0
@@ -35,7 +38,7 @@ def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
     next_chores, next_files, gap = 0.0, 0.0, 1.0
     while not stop.is_set() and lives():
         try:
-            delivered = release_one() + deliver_one()
+            delivered = release_one() + deliver_one() + recount_some()
             if time.monotonic() >= next_chores:
                 do_chores(stop)
                 next_chores = time.monotonic() + CHORES_EVERY
@@ -61,6 +64,18 @@ def release_one() -> int:
         released = release_due(session, clock.now())
         session.commit()
     return released
+
+
+def recount_some() -> int:
+    """Count a few promises by the hours to which their calendars have changed; return how many."""
+    with Session(db.engine) as session:
+        waiting = behind(session)
+        session.rollback()
+        done = 0
+        for calendar_id in waiting[:AT_ONCE]:
+            done += recount(session, calendar_id)
+            session.commit()
+    return done
 
 
 def deliver_one() -> int:

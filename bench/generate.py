@@ -300,9 +300,9 @@ def _histories(connection: Connection, comments: int, lite: bool) -> None:
     open_ = "t.state = 'open'"
     connection.exec_driver_sql(
         "INSERT INTO response_targets (ticket_id, cycle, catalogue, plan, severity, minutes, around_the_clock, calendar_id, "
-        "started_at, due_at, pauses, met_at, counted_seconds, carried_microseconds) SELECT t.id, 1, t.catalogue_version, "
+        "started_at, due_at, pauses, met_at, counted_seconds, carried_microseconds, hours_version, rises) SELECT t.id, 1, t.catalogue_version, "
         f"t.plan, t.severity, 480, {no}, 1, t.created_at, coalesce(t.due_at, {later('480')}), '[]', "
-        f"CASE WHEN {open_} THEN NULL ELSE {later('30')} END, CASE WHEN {open_} THEN 0 ELSE 1800 END, 0 FROM tickets t"
+        f"CASE WHEN {open_} THEN NULL ELSE {later('30')} END, CASE WHEN {open_} THEN 0 ELSE 1800 END, 0, 1, '[]' FROM tickets t"
     )
     connection.exec_driver_sql("INSERT INTO participants (ticket_id, person_id) SELECT id, opener_id FROM tickets")
     connection.exec_driver_sql("DROP TABLE said")

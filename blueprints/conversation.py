@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from flask import request
 
 from blueprints.access import actor
-from blueprints.pages import Answer, see_other, zone_here
+from blueprints.pages import Answer, page, see_other, why_none, zone_here
 from blueprints.uploads import given_key, keep_typed, take_files
 from extensions import clock, db, reading
 from forms.base import Form
 from forms.tickets import CommentForm
+from models.accounts import account_of, way_of
 from models.attachments import draft_to_send, remove_file
 from models.base import NotFound, session_of, token
-from models.calendars import hours_for
 from models.drafts import Draft
-from models.explanations import Explanation, explain
+from models.explanations import Explanation
+from models.faces import face
 from models.promises import Result
 from models.prose import cleaned, rendered
 from models.tickets import Ticket, sent_with
+from models.timetables import timetable_for
 
 F = TypeVar("F", bound=Form)
 
@@ -84,7 +85,7 @@ def _place(ticket: Ticket) -> str:
 
 @dataclass(frozen=True)
 class PromiseView:
-    """A ticket's promise as its page explains it."""
+    """A ticket's promise as its page explains it in short."""
 
     cycle: int
     words: str
@@ -94,11 +95,8 @@ class PromiseView:
     around_the_clock: bool
     hours: str
     zone: str
-    explanation: Explanation | None
-    taken: timedelta
-    result: Result
+    explanation: Explanation
     earlier: tuple[tuple[int, Result], ...]
-    changed_hours: bool
 
 
 def promise_view(ticket: Ticket) -> PromiseView | None:
@@ -106,9 +104,7 @@ def promise_view(ticket: Ticket) -> PromiseView | None:
     target = ticket.target
     if target is None:
         return None
-    hours = hours_for(session_of(ticket), target.calendar_id)
-    changed = target.carried_at is not None
-    reasons = explain(target.started_at, target.target, hours, target.all_pauses(), clock.now(), zone_here())
+    hours = timetable_for(session_of(ticket), target.calendar_id, target.started_at)
     return PromiseView(
         cycle=target.cycle,
         words=target.target.words,
@@ -116,11 +112,20 @@ def promise_view(ticket: Ticket) -> PromiseView | None:
         plan=target.plan.label,
         version=target.catalogue,
         around_the_clock=target.around_the_clock,
-        hours=hours.words,
-        zone=hours.zone.key,
-        explanation=None if changed else reasons,
-        taken=timedelta(seconds=target.counted_seconds),
-        result=target.result,
+        hours=hours.present.words,
+        zone=hours.present.zone.key,
+        explanation=way_of(target, hours, clock.now(), zone_here()),
         earlier=tuple((past.cycle, past.result) for past in ticket.targets[:-1]),
-        changed_hours=changed,
+    )
+
+
+def explained(ticket: Ticket, base: str, *, staff: bool) -> Answer:
+    """Answer the page that says in full why the promise is due when it is, or that nothing is promised."""
+    return page(
+        "tickets/clock.html",
+        ticket=ticket,
+        base=base,
+        staff=staff,
+        face=face(ticket.target, zone_here(), clock.now(), why=why_none(ticket), staff=staff),
+        account=account_of(ticket, clock.now(), zone_here()),
     )

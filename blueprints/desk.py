@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from blueprints.access import actor, requires, roles
+from blueprints.conversation import explained
 from blueprints.deskwork import seen_last, shown, ticket_here
 from blueprints.pages import (
     Answer,
@@ -25,10 +26,10 @@ from forms.tickets import SeverityForm
 from models import conversations, handling
 from models.base import Refused
 from models.catalogue import DoorName, Severity
+from models.faces import face
 from models.listings import DeskWish, Queue, desk_counts, queue_of
 from models.people import Person, agents
 from models.permissions import Permission
-from models.promises import face
 from models.prose import cleaned
 from models.tickets import Ticket, TicketState, desk_of, participants_of
 from models.timelines import changes_since, timeline_of
@@ -180,6 +181,13 @@ def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
         "seen": str(seen[-1].id) if seen else "0",
         "changes": (),
     }
+
+
+@bp.get("/desk/<key:key>/clock")
+@requires(Permission.DESK)
+def clock_page(key: str) -> Answer:
+    ticket = ticket_here(key)
+    return explained(ticket, f"/desk/{ticket.key}", staff=True)
 
 
 @bp.get("/desk/<key:key>/print")

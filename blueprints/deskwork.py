@@ -16,12 +16,12 @@ from forms.desk import AnswerForm, AssigneeForm, StateForm
 from models.base import Refused
 from models.catalogue import catalogue_at
 from models.circles import circle_of
+from models.faces import face
 from models.links import around
 from models.macros import choices_of
 from models.organizations import clusters_of
 from models.people import Person
 from models.permissions import Permission
-from models.promises import face
 from models.tickets import Ticket, desk_of
 from models.timelines import timeline_of
 

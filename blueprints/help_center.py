@@ -10,11 +10,11 @@ from extensions import clock, db
 from models.announcements import announcements, dismiss, fresh_announcements
 from models.catalogue import DoorName, catalogue
 from models.drafts import drafts_of
+from models.faces import face
 from models.filing import plan_of
 from models.listings import latest_of
 from models.organizations import memberships_of
 from models.permissions import Permission
-from models.promises import face
 from models.tickets import tickets_of
 
 bp = Blueprint("help_center", __name__)

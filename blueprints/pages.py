@@ -347,10 +347,22 @@ def init(app: Flask) -> None:
     app.jinja_env.filters.update({name: _of_person(app, name) for name in ("person", "avatar")})
     app.jinja_env.filters.update({name: _made_once(app, name) for name in ("status", "severity")})
     app.jinja_env.filters.update(
-        moment=moment, many=many, ago=ago, utc=wording.utc, size=wording.size, duration=wording.duration
+        moment=moment,
+        many=many,
+        ago=ago,
+        utc=wording.utc,
+        size=wording.size,
+        duration=wording.duration,
+        exactly=wording.exactly,
     )
     app.jinja_env.filters.update(
-        date=date, day=day_of, dated=dated, inside=wording.inside, dollars=dollars, percent=percent
+        exactly=wording.exactly,
+        date=date,
+        day=day_of,
+        dated=dated,
+        inside=wording.inside,
+        dollars=dollars,
+        percent=percent,
     )
 
 

@@ -14,10 +14,10 @@ from extensions import clock, db, outside
 from models import evidence, reports
 from models.catalogue import DoorName, PlanName, Severity
 from models.charts import bar_chart, labels_below, line_chart, shade
+from models.faces import face
 from models.organizations import organization_of
 from models.periods import AGE_WORDS, Count, Kept, Picked, ReportWish
 from models.permissions import Permission
-from models.promises import face
 from models.reports import Report
 from models.spreadsheets import csv_of
 from models.tickets import Tickets, desk_of, measured_by, tickets_of

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from blueprints.access import actor, requires
 from blueprints.pages import Answer, conflict, invalid, page, page_here, see_other
 from blueprints.uploads import given_key
-from extensions import clock, db
+from extensions import clock, db, reading
 from forms.base import Form
-from forms.schedules import CalendarForm, HolidayForm
+from forms.schedules import CalendarForm, HolidayFileForm, HolidayForm, HolidaysForm
 from models import schedules
 from models.base import Refused, token
-from models.calendars import DEFAULT_HOURS, Calendar, hours_of
+from models.calendars import DEFAULT_HOURS, Calendar, Hours, hours_of, next_open_days
+from models.effects import effect_of
+from models.icalendars import BYTES_MOST, holidays_in, written_days
 from models.paging import Paging
 from models.permissions import Permission
-from models.schedules import calendar_of
+from models.recounting import progress_of
+from models.schedules import calendar_of, fresh_days
 from models.tickets import result_of, settle
 
 bp = Blueprint("schedules", __name__)
@@ -74,10 +78,12 @@ def _shown(calendar: Calendar, form: Form | None = None) -> dict[str, Any]:
         "calendar": calendar,
         "form": form if isinstance(form, CalendarForm) else blank,
         "holiday": form if isinstance(form, HolidayForm) else HolidayForm(formdata=None),
+        "file": form if isinstance(form, HolidayFileForm) else HolidayFileForm(formdata=None),
         "refused": form,
+        "days": _next_days(hours_of(calendar)),
         "words": hours_of(calendar).words,
         "users": schedules.users_of(calendar),
-        "running": schedules.running(calendar),
+        "progress": progress_of(calendar),
     }
 
 
@@ -88,10 +94,7 @@ def update(id: int) -> Answer:  # noqa: A002
     if not form.validate():
         return invalid("admin/calendar.html", **_shown(calendar, form))
     if form.was.data != str(calendar.version):
-        form.was.data = str(calendar.version)
-        words = f"Somebody else was quicker: the calendar is “{calendar.name}”, {hours_of(calendar).words}"
-        form.refuse(Refused(f"{words}, {calendar.zone}. Nothing of yours is saved. Compare, then save again."))
-        return conflict("admin/calendar.html", **_shown(calendar, form))
+        return _outdated(calendar, form)
     try:
         name, zone = form.name.data or "", form.zone.data
         moved = schedules.change(calendar, actor(), name, zone, form.week, now=clock.now())
@@ -99,11 +102,82 @@ def update(id: int) -> Answer:  # noqa: A002
         form.refuse(refused)
         return invalid("admin/calendar.html", **_shown(calendar, form))
     db.session.commit()
-    return see_other(f"{LIST}/{id}", good=f"The calendar is saved.{_moved(moved)}")
+    return see_other(f"{LIST}/{id}", good=f"The calendar is saved.{_counted(moved)}")
 
 
-def _moved(number: int) -> str:
-    return f" {number} running target{'' if number == 1 else 's'} come{'s' if number == 1 else ''} due at another time."
+def _outdated(calendar: Calendar, form: CalendarForm) -> Answer:
+    form.was.data = str(calendar.version)
+    words = f"Somebody else was quicker: the calendar is “{calendar.name}”, {hours_of(calendar).words}"
+    form.refuse(Refused(f"{words}, {calendar.zone}. Nothing of yours is saved. Compare, then save again."))
+    return conflict("admin/calendar.html", **_shown(calendar, form))
+
+
+def _counted(number: int) -> str:
+    """Say what happens to the targets that run."""
+    if not number:
+        return ""
+    return f" {number:,} running target{' goes' if number == 1 else 's go'} on by the new hours from now."
+
+
+@bp.post("/admin/calendars/<number:id>/effect")
+@requires(Permission.ADMINISTRATION)
+def effect(id: int) -> Answer:  # noqa: A002
+    calendar, form = calendar_of(db.session(), id), CalendarForm()
+    if not form.validate():
+        return invalid("admin/calendar.html", **_shown(calendar, form))
+    if form.was.data != str(calendar.version):
+        return _outdated(calendar, form)
+    try:
+        new = schedules.proposed(calendar, form.name.data or "", form.zone.data, form.week)
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("admin/calendar.html", **_shown(calendar, form))
+    reading()
+    found, days = effect_of(calendar, new, clock.now()), _next_days(new)
+    return page("admin/calendar_effect.html", calendar=calendar, form=form, words=new.words, effect=found, days=days)
+
+
+@bp.get("/admin/calendars/<number:id>/progress")
+@requires(Permission.ADMINISTRATION)
+def progress(id: int) -> Answer:  # noqa: A002
+    calendar = calendar_of(db.session(), id)
+    return page("admin/calendar_progress.html", calendar=calendar, progress=progress_of(calendar))
+
+
+@bp.post("/admin/calendars/<number:id>/holidays/file")
+@requires(Permission.ADMINISTRATION)
+def read_holidays(id: int) -> Answer:  # noqa: A002
+    calendar, form = calendar_of(db.session(), id), HolidayFileForm()
+    given = request.files.get("file")
+    try:
+        found = holidays_in(given.stream.read(BYTES_MOST + 1) if given else b"", clock.now().date())
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("admin/calendar.html", **_shown(calendar, form))
+    reading()
+    fresh = fresh_days(calendar, found.days)
+    lines = HolidaysForm(formdata=None, days="\n".join(f"{day} {name}" for day, name in fresh))
+    known = len(found.days) - len(fresh)
+    return page("admin/import_holidays.html", calendar=calendar, form=lines, faults=found.faults, known=known)
+
+
+@bp.post("/admin/calendars/<number:id>/holidays/import")
+@requires(Permission.ADMINISTRATION)
+def import_holidays(id: int) -> Answer:  # noqa: A002
+    calendar, form = calendar_of(db.session(), id), HolidaysForm()
+    try:
+        if not form.validate():
+            return invalid("admin/import_holidays.html", calendar=calendar, form=form, faults=(), known=0)
+        added = schedules.add_holidays(calendar, actor(), written_days(form.days.data or ""), now=clock.now())
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("admin/import_holidays.html", calendar=calendar, form=form, faults=(), known=0)
+    db.session.commit()
+    return see_other(f"{LIST}/{id}#holidays", good=f"{added} holiday{'' if added == 1 else 's'} added.")
+
+
+def _next_days(hours: Hours) -> list[tuple[date, str]]:
+    return next_open_days(hours, clock.now().astimezone(hours.zone).date())
 
 
 @bp.post("/admin/calendars/<number:id>/holidays")
@@ -120,7 +194,7 @@ def add_holiday(id: int) -> Answer:  # noqa: A002
         form.refuse(refused)
         return invalid("admin/calendar.html", **_shown(calendar, form))
     db.session.commit()
-    return see_other(f"{LIST}/{id}#holidays", good=f"The holiday is added.{_moved(moved)}")
+    return see_other(f"{LIST}/{id}#holidays", good=f"The holiday is added.{_counted(moved)}")
 
 
 @bp.post("/admin/calendars/<number:id>/holidays/<number:holiday>/remove")
@@ -128,7 +202,7 @@ def add_holiday(id: int) -> Answer:  # noqa: A002
 def remove_holiday(id: int, holiday: int) -> Answer:  # noqa: A002
     moved = schedules.remove_holiday(calendar_of(db.session(), id), actor(), holiday, now=clock.now())
     db.session.commit()
-    return see_other(f"{LIST}/{id}#holidays", good=f"The holiday is removed.{_moved(moved)}")
+    return see_other(f"{LIST}/{id}#holidays", good=f"The holiday is removed.{_counted(moved)}")
 
 
 @bp.get("/admin/calendars/<number:id>/delete")

@@ -7,7 +7,16 @@ from typing import Any
 from flask import Blueprint, request
 
 from blueprints.access import actor, held, may, requires
-from blueprints.conversation import attached, comment_form, commented, detached, drafted, previewed, promise_view
+from blueprints.conversation import (
+    attached,
+    comment_form,
+    commented,
+    detached,
+    drafted,
+    explained,
+    previewed,
+    promise_view,
+)
 from blueprints.pages import Answer, invalid, page, see_other, severity_choices, why_none, zone_here
 from blueprints.uploads import SentBefore, check_first, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
@@ -16,13 +25,13 @@ from forms.tickets import CommentForm, ParticipantForm, SeverityForm
 from models import conversations, handling
 from models.base import NotFound, Refused
 from models.catalogue import DoorName, Severity, catalogue_at
+from models.faces import face
 from models.filing import follow_up
 from models.links import merged_into
 from models.listings import By, Sort, Status, Wish, requests_of
 from models.organizations import memberships_of
 from models.people import Person
 from models.permissions import Permission
-from models.promises import face
 from models.prose import cleaned
 from models.tickets import Ticket, TicketState, participants_of, tickets_of
 from models.timelines import timeline_of
@@ -120,6 +129,13 @@ def show(key: str) -> Answer:
     if ticket is None:
         raise NotFound
     return page("tickets/show.html", **_shown(ticket))
+
+
+@bp.get("/requests/<key:key>/clock")
+@requires(Permission.REQUESTS)
+def clock_page(key: str) -> Answer:
+    ticket = tickets_of(actor()).one_or_404(key)
+    return explained(ticket, f"/requests/{ticket.key}", staff=False)
 
 
 @bp.get("/requests/<key:key>/print")

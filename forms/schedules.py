@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wtforms import HiddenField, SelectField, StringField
+from wtforms import FileField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from forms.base import Form, choices, stripped
@@ -81,4 +81,19 @@ class HolidayForm(Form):
             DataRequired("Enter the name of the holiday."),
             Length(max=100, message="Shorten the name to 100 characters."),
         ],
+    )
+
+
+class HolidayFileForm(Form):
+    """A file of holidays; the view reads it."""
+
+    file = FileField("iCalendar file (.ics)")
+
+
+class HolidaysForm(Form):
+    """Days without business hours, one a line."""
+
+    days = TextAreaField(
+        "Holidays to add, one a line",
+        validators=[DataRequired("There is no day to add."), Length(max=60_000, message="Take some days out.")],
     )

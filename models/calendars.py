@@ -39,6 +39,8 @@ class Hours:
     zone: ZoneInfo
     week: tuple[tuple[Interval, ...], ...] = DEFAULT_WEEK
     holidays: Mapping[date, str] = field(default_factory=dict)
+    # Which of the calendar's hours these are, counted from 1; 0 for those of no calendar.
+    version: int = field(default=0, compare=False)
 
     def on(self, day: date) -> tuple[Interval, ...]:
         """Return the open intervals of a local day: none on a holiday."""
@@ -70,6 +72,8 @@ class Calendar(Model):
     # Seven lists, Monday first, of ["09:00", "18:00"]; a break makes two of one.
     hours: Mapped[list[Any]]
     version: Mapped[int] = mapped_column(nullable=False)
+    # How often the hours or the holidays have changed, and one: the number of the present ones in `timetables`.
+    hours_version: Mapped[int] = mapped_column(default=1)
     holidays: Mapped[list[Holiday]] = relationship(order_by="Holiday.date", cascade="all, delete-orphan")
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 (SQLAlchemy reads it from the class)
@@ -91,12 +95,14 @@ def hours_of(calendar: Calendar | None) -> Hours:
     """Return the calendar's hours as a value; without a calendar, the default Monday to Friday 09:00–18:00 in UTC."""
     if calendar is None:
         return DEFAULT
-    return _hours(calendar.zone, calendar.hours, {holiday.date: holiday.name for holiday in calendar.holidays})
+    holidays = {holiday.date: holiday.name for holiday in calendar.holidays}
+    return as_hours(calendar.zone, calendar.hours, holidays, calendar.hours_version or 1)
 
 
-def _hours(zone_name: str, hours: list[Any], holidays: dict[date, str]) -> Hours:
+def as_hours(zone_name: str, hours: list[Any], holidays: dict[date, str], version: int) -> Hours:
+    """Return stored hours as a value: seven lists of ["09:00", "18:00"], in a zone, less the holidays."""
     week = tuple(tuple((_minute(start), _minute(end)) for start, end in day) for day in hours)
-    return Hours(zone(zone_name), week, holidays)
+    return Hours(zone(zone_name), week, holidays, version)
 
 
 def hours_for(session: Session, calendar_id: int | None) -> Hours:
@@ -110,18 +116,18 @@ def hours_from(rows: Sequence[Any]) -> Hours:
     """Return the hours that the rows of `HOURS` say; without a row, the default."""
     if not rows:
         return DEFAULT
-    zone_name, hours, _, _ = rows[0]
-    return _hours(zone_name, hours, {day: name for _, _, day, name in sorted(rows, key=_day) if day})
+    zone_name, hours, version, _, _ = rows[0]
+    return as_hours(zone_name, hours, {day: name for *_, day, name in sorted(rows, key=_day) if day}, version)
 
 
 def _day(row: Sequence[Any]) -> date:
-    return row[2] or date.min
+    return row[3] or date.min
 
 
 # Tables, not classes: most pages ask, and none of them changes what it reads here.
 _CALENDARS, _HOLIDAYS = Calendar.__table__, Holiday.__table__
 HOURS = (
-    select(_CALENDARS.c.zone, _CALENDARS.c.hours, _HOLIDAYS.c.date, _HOLIDAYS.c.name)
+    select(_CALENDARS.c.zone, _CALENDARS.c.hours, _CALENDARS.c.hours_version, _HOLIDAYS.c.date, _HOLIDAYS.c.name)
     .outerjoin(_HOLIDAYS, _HOLIDAYS.c.calendar_id == _CALENDARS.c.id)
     .where(_CALENDARS.c.id == bindparam("calendar"))
 )
@@ -142,6 +148,18 @@ def check_hours(zone_name: str, hours: Sequence[Sequence[Sequence[str]]]) -> Hou
     if not any(week):
         raise Refused("Open at least one hour in the week: without one, no target could ever come due.", "hours")
     return Hours(known, week)
+
+
+def next_open_days(hours: Hours, first: date, most: int = 10) -> list[tuple[date, str]]:
+    """Return the next working days from `first` on, a day of the calendar's zone, with their open hours in words."""
+    found: list[tuple[date, str]] = []
+    for passed in range(MOST_DAYS):
+        day = first + passed * DAY
+        if hours.on(day):
+            found.append((day, _intervals(hours.on(day))))
+        if len(found) == most:
+            break
+    return found
 
 
 def spans(hours: Hours, start: datetime, until: datetime | None = None) -> Iterator[Span]:

@@ -15,10 +15,12 @@ from models.attachments import Attachment
 from models.base import Model
 from models.conversations import close
 from models.drafts import KEPT_FOR, SENT, Draft, HeldText
-from models.events import Event, EventKind, record
+from models.events import EventKind, record
+from models.notices import post_to
 from models.numbers import hold
-from models.people import Failure, OneTimeLink, SignIn
-from models.promises import ResponseTarget
+from models.outbox import Letter
+from models.people import Failure, OneTimeLink, SignIn, agents
+from models.promises import Breach, ResponseTarget
 from models.sending import answers_in_time
 from models.tickets import Submission, Ticket, TicketState
 
@@ -43,39 +45,39 @@ def close_due(session: Session, now: datetime) -> int:
 
 
 def note_missed(session: Session, now: datetime) -> int:
-    """Record that a promise was missed, once for each, of at most a hundred; return how many.
+    """Record that a promise was missed, and tell whoever has it, once for each, of at most a hundred; return how many.
 
-    Only what is overdue and unanswered: an answer that comes late is recorded when it is given. Two workers come one
-    after the other, so that they do not both find a miss unrecorded.
+    Only what is overdue and unanswered: an answer that comes late is recorded when it is given. Nobody has it: every
+    agent is told. The breach's own row keeps two workers, and a clock that steps back, from telling it twice.
     """
     hold(session, "chores")
-    # The next promise of a request starts after the last one was answered: any miss since then is this one's.
-    recorded = exists().where(
-        Event.ticket_id == ResponseTarget.ticket_id,
-        Event.kind == EventKind.PROMISE_MISSED,
-        Event.at >= ResponseTarget.started_at,
-    )
+    told = exists().where(Breach.target_id == ResponseTarget.id)
     # The tickets' own copy of the due time is null once answered: the index holds what runs, not all of history.
     running = Ticket.active & (Ticket.due_order < now)
     late = (
-        select(ResponseTarget, Ticket.organization_id)
+        select(ResponseTarget, Ticket)
         .join(Ticket, Ticket.id == ResponseTarget.ticket_id)
-        .where(running, ResponseTarget.due_at < now, ResponseTarget.met_at.is_(None), ~recorded, ~answers_in_time())
+        .where(running, ResponseTarget.due_at < now, ResponseTarget.met_at.is_(None), ~told, ~answers_in_time())
         .order_by(ResponseTarget.due_at, ResponseTarget.id)
         .limit(BATCH)
     )
-    rows = session.execute(late).all()
-    for target, organization_id in rows:
+    rows = session.execute(late).unique().all()
+    everybody = agents(session) if any(ticket.assignee is None for _, ticket in rows) else []
+    for target, ticket in rows:
+        session.add(Breach(target_id=target.id, at=now))
         # The request itself stays as it is: nobody did anything, so it does not move up in anybody's list.
         record(
             session,
             EventKind.PROMISE_MISSED,
             now=now,
-            ticket_id=target.ticket_id,
-            organization_id=organization_id,
+            ticket_id=ticket.id,
+            organization_id=ticket.organization_id,
             cycle=target.cycle,
             minutes=target.minutes,
         )
+        for person in everybody if ticket.assignee is None else [ticket.assignee]:
+            if person.active:
+                post_to(ticket, person, Letter.PROMISE_MISSED, now=now)
     session.flush()
     return len(rows)
 

@@ -16,9 +16,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.cards import Card, turn_away
+from models.catalogue import PlanName
 from models.outcomes import leave, let_bank_ask, put_off, refuse, take_card, take_payment, take_refund
 from models.outside import CardDetails, Clock, GatewayAnswer, Payments, Unanswered, Verdict
 from models.payments import ANSWER_WITHIN, LEFT, Payment, PaymentKind, PaymentState, due_payments, find
+from models.upgrades import bring_forward
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +205,10 @@ def take(payment: Payment, call: str, answer: GatewayAnswer | None, *, now: date
     elif call == REFUND:
         take_refund(payment, now=now)
     else:
+        before = payment.organization.plan
         take_payment(payment, now=now)
+        if payment.kind is PaymentKind.UPGRADE and payment.organization.plan != before:
+            bring_forward(payment.organization, PlanName(payment.organization.plan), now=now)
 
 
 def next_call(payment: Payment, *, now: datetime) -> tuple[str, Callable[[Payments], GatewayAnswer | None]] | None:

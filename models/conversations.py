@@ -11,15 +11,16 @@ from models.base import Refused, session_of
 from models.calendars import Hours, hours_for
 from models.catalogue import catalogue_at
 from models.drafts import Draft
-from models.events import Event, EventKind, record
+from models.events import EventKind, record
 from models.following import followers_of, marked
 from models.notices import note_event, post, tell
 from models.outbox import Letter
 from models.people import Person, agents
-from models.promises import ResponseTarget
+from models.promises import Breach, ResponseTarget
 from models.prose import BODY_MOST, RENDERER, cleaned, rendered
 from models.search import add_text, scope_of
 from models.tickets import ACTIVE, REOPEN_FOR, Comment, Ticket, TicketState
+from models.timetables import Timetable, timetable_for
 
 FINAL = "This request is closed. Open a follow-up: it is linked to this one, and your text is kept."
 
@@ -188,11 +189,11 @@ def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:
     # A reply that went out late does not answer a promise that was made after it was sent.
     if target is None or target.met_at is not None or target.started_at > now:
         return
-    target.meet(now, hours_for(session_of(ticket), target.calendar_id))
+    target.meet(now, timetable_of(ticket, target))
     ticket.due_at = None
     late = target.due_at is not None and now > target.due_at
     kind = EventKind.PROMISE_MISSED if late else EventKind.PROMISE_MET
-    if late and miss_is_recorded(ticket, target):
+    if late and not first_to_say(target, now):
         return
     facts = {"words": target.target.words, "taken": target.counted_seconds, "cycle": target.cycle}
     if late and target.due_at is not None:
@@ -200,12 +201,18 @@ def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:
     note_event(ticket, actor, kind, now=now, **facts)
 
 
-def miss_is_recorded(ticket: Ticket, target: ResponseTarget) -> bool:
-    """Tell whether the worker has written the miss down already, when it fell due."""
-    there = select(Event.id).where(
-        Event.ticket_id == ticket.id, Event.kind == EventKind.PROMISE_MISSED, Event.at >= target.started_at
-    )
-    return session_of(ticket).scalar(there.limit(1)) is not None
+def first_to_say(target: ResponseTarget, now: datetime) -> bool:
+    """Tell whether the worker has not written the miss down yet, and write down that it is now."""
+    session = session_of(target)
+    if session.scalar(select(Breach.id).where(Breach.target_id == target.id)) is not None:
+        return False
+    session.add(Breach(target_id=target.id, at=now))
+    return True
+
+
+def timetable_of(ticket: Ticket, target: ResponseTarget) -> Timetable:
+    """Return the business hours by which the promise is counted, as they changed since it began."""
+    return timetable_for(session_of(ticket), target.calendar_id, target.started_at)
 
 
 def move(ticket: Ticket, actor: Person | None, state: TicketState, *, now: datetime) -> bool:
@@ -213,7 +220,6 @@ def move(ticket: Ticket, actor: Person | None, state: TicketState, *, now: datet
     before = ticket.state
     if state is before:
         return False
-    session = session_of(ticket)
     ticket.state = state
     ticket.resolved_at = (
         now if state is TicketState.RESOLVED else (ticket.resolved_at if state is TicketState.CLOSED else None)
@@ -221,12 +227,14 @@ def move(ticket: Ticket, actor: Person | None, state: TicketState, *, now: datet
     ticket.closes_at = now + REOPEN_FOR if state is TicketState.RESOLVED else None
     target = ticket.target
     if target is not None and target.met_at is None:
-        hours = hours_for(session, target.calendar_id)
+        hours = timetable_of(ticket, target)
         if state in {TicketState.WAITING, TicketState.RESOLVED, TicketState.CLOSED}:
             target.pause(now, hours)
         else:
             target.resume(now, hours)
         ticket.due_at = target.due_at if state in ACTIVE else None
+        if state is TicketState.CLOSED:
+            target.settle()
     note_event(ticket, actor, EventKind.TICKET_STATE, now=now, before=before.value, after=state.value)
     return True
 
@@ -239,7 +247,7 @@ def _open_again(ticket: Ticket, actor: Person, *, now: datetime) -> None:
     if last is not None and last.met_at is not None:
         start_promise(ticket, now=now, cycle=last.cycle + 1)
     elif last is not None:
-        last.resume(now, hours_for(session_of(ticket), last.calendar_id))
+        last.resume(now, timetable_of(ticket, last))
         ticket.due_at = last.due_at
     before, after = TicketState.RESOLVED.value, TicketState.OPEN.value
     note_event(ticket, actor, EventKind.TICKET_STATE, now=now, before=before, after=after)

@@ -58,6 +58,7 @@ class EventKind(Labelled):
     CARD_DEFAULT = "card.default", "changed the default card"
     CARD_REMOVED = "card.removed", "removed a card"
     TAX_CHANGED = "installation.tax", "changed the tax rate"
+    PROMISE_RAISED = "promise.raised", "brought the first-reply target forward"
     PROMISE_MET = "promise.met", "met the first-reply target"
     PROMISE_MISSED = "promise.missed", "missed the first-reply target"
     SIGNED_IN = "person.signed-in", "signed in"

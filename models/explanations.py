@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from models.base import Labelled
 from models.calendars import Hours, Span
 from models.catalogue import Target
 from models.promises import ZERO, Pause, counted, due
+from models.timetables import AnyHours
 from models.wording import DAY, MONTHS, WEEKDAYS, day
 
 # What fits beside a form, and can be taken in at a glance.
@@ -86,7 +88,7 @@ class Explanation:
 
 
 def explain(
-    start: datetime, target: Target, hours: Hours, pauses: Sequence[Pause], now: datetime, zone: ZoneInfo
+    start: datetime, target: Target, hours: AnyHours, pauses: Sequence[Pause], now: datetime, zone: ZoneInfo
 ) -> Explanation:
     """Return the way from `start` to the due moment for a reader in `zone`; while paused, to the pause and on to `now`.
 
@@ -129,18 +131,32 @@ def _days(lower: datetime, upper: datetime, today: date, zone: ZoneInfo) -> list
     return segments
 
 
-def _gaps(lower: datetime, upper: datetime, hours: Hours, pauses: Sequence[Pause], zone: ZoneInfo) -> list[Segment]:
+def _gaps(lower: datetime, upper: datetime, hours: AnyHours, pauses: Sequence[Pause], zone: ZoneInfo) -> list[Segment]:
     """Cut time that does not count into pauses and closed times."""
     segments = []
     for begin, end in sorted((begin, end or upper) for begin, end in pauses):
         if begin < upper and end > max(begin, lower):
             if begin > lower:
-                segments.append(_closed(lower, begin, hours, zone))
+                segments += _shut(lower, begin, hours, zone)
                 lower = begin
             segments.append(_segment(Kind.PAUSED, Kind.PAUSED.label, lower, min(end, upper), zone))
             lower = min(end, upper)
     if lower < upper:
-        segments.append(_closed(lower, upper, hours, zone))
+        segments += _shut(lower, upper, hours, zone)
+    return segments
+
+
+def _shut(lower: datetime, upper: datetime, hours: AnyHours, zone: ZoneInfo) -> list[Segment]:
+    """Name a closed time, each part by the hours that held then; parts of one name are one."""
+    if isinstance(hours, Hours):
+        return [_closed(lower, upper, hours, zone)]
+    segments: list[Segment] = []
+    cuts = [lower, *(at for at in hours.changes() if lower < at < upper), upper]
+    for begin, end in pairwise(cuts):
+        part = _closed(begin, end, hours.at(begin), zone)
+        if segments and segments[-1].label == part.label:
+            part = _segment(part.kind, part.label, segments.pop().start, end, zone)
+        segments.append(part)
     return segments
 
 

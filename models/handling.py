@@ -7,9 +7,8 @@ from datetime import datetime
 from sqlalchemy import delete, select
 
 from models.base import Refused, session_of
-from models.calendars import hours_for
-from models.catalogue import Severity, catalogue_at
-from models.conversations import FINAL, hand_to, move
+from models.catalogue import PlanName, Severity, catalogue_at
+from models.conversations import FINAL, hand_to, move, timetable_of
 from models.events import EventKind
 from models.notices import note_event, post_to, tell
 from models.organizations import Membership
@@ -101,9 +100,11 @@ def _reclassify(ticket: Ticket, actor: Person, severity: Severity, reason: str, 
     ticket.severity = severity
     ticket.severity_asked = ""
     target = ticket.target
-    promised = catalogue_at(ticket.catalogue_version).target(ticket.plan, ticket.door, severity)
+    terms = catalogue_at(ticket.catalogue_version)
+    promised = terms.target(ticket.plan, ticket.door, severity)
     if target is not None and target.met_at is None and promised is not None:
-        target.reclassify(severity, promised, hours_for(session_of(ticket), target.calendar_id), now)
+        risen = [terms.target(PlanName(plan), ticket.door, severity) for _, plan, *_ in target.rises]
+        target.reclassify(severity, promised, timetable_of(ticket, target), now, risen)
         ticket.due_at = target.due_at if ticket.state in ACTIVE else None
     changed = {"before": before.value, "after": severity.value, "reason": reason}
     note_event(ticket, actor, EventKind.TICKET_SEVERITY, now=now, **changed)

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from models.base import read
 from models.catalogue import DoorName, PlanName, Severity
+from models.faces import Standing
 from models.organizations import Organization
 from models.people import Badge, Person, badge_of
-from models.promises import ResponseTarget, Standing
+from models.promises import ResponseTarget
 from models.tickets import Ticket, TicketState
 
 

@@ -1,4 +1,4 @@
-"""The promise of a first reply: when it is due, what counts, why, and how it reads. Pure functions and one table.
+"""The promise of a first reply: when it is due, and what counts. Pure functions and the table of promises.
 
 All instants are aware; results are UTC. A pause is a pair of instants; its end is None while it lasts.
 """
@@ -6,28 +6,25 @@ All instants are aware; results are UTC. A pause is a pair of instants; its end 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models import wording
 from models.base import Labelled, Model
-from models.calendars import AROUND_THE_CLOCK, Hours, Span, spans
+from models.calendars import AROUND_THE_CLOCK, Span
 from models.catalogue import PlanName, Severity, Target
-from models.wording import HOUR, duration, inside, moment
+from models.timetables import SETTLED, AnyHours, open_times
 
 Pause = tuple[datetime, datetime | None]
+# From when which target is counted.
+Way = tuple[datetime, Target]
 
-SOON = timedelta(minutes=60)
-NEAR = 6 * HOUR
 ZERO = timedelta(0)
 
 
-def due(start: datetime, target: Target, hours: Hours, pauses: Sequence[Pause] = ()) -> datetime | None:
+def due(start: datetime, target: Target, hours: AnyHours, pauses: Sequence[Pause] = ()) -> datetime | None:
     """Return the instant by which the target's time has been counted: the latest moment that still keeps the promise.
 
     Around-the-clock targets ignore `hours`. None while a pause lasts that began before the promise was due; one that
@@ -36,13 +33,13 @@ def due(start: datetime, target: Target, hours: Hours, pauses: Sequence[Pause] =
     return _reached(start, timedelta(minutes=target.minutes), target, hours, pauses)
 
 
-def used(start: datetime, until: datetime, target: Target, hours: Hours, pauses: Sequence[Pause] = ()) -> timedelta:
+def used(start: datetime, until: datetime, target: Target, hours: AnyHours, pauses: Sequence[Pause] = ()) -> timedelta:
     """Return how much time between the two instants counts on the target's kind of clock, or none."""
     return sum((upper - lower for lower, upper in counted(start, target, hours, pauses, until)), ZERO)
 
 
 def counted(
-    start: datetime, target: Target, hours: Hours, pauses: Sequence[Pause] = (), until: datetime | None = None
+    start: datetime, target: Target, hours: AnyHours, pauses: Sequence[Pause] = (), until: datetime | None = None
 ) -> Iterator[Span]:
     """Yield the times that count, as pairs of UTC instants in order: the open hours less the pauses.
 
@@ -51,7 +48,7 @@ def counted(
     breaks = sorted((begin, end) for begin, end in pauses if end is not None)
     lasting = [begin for begin, end in pauses if end is None]
     stop = min([*lasting, *([] if until is None else [until])], default=None)
-    for opens, upper in spans(AROUND_THE_CLOCK if target.around_the_clock else hours, start, stop):
+    for opens, upper in open_times(AROUND_THE_CLOCK if target.around_the_clock else hours, start, stop):
         lower = opens
         for begin, end in breaks:
             if begin < upper:
@@ -63,7 +60,7 @@ def counted(
 
 
 def _reached(
-    start: datetime, length: timedelta, target: Target, hours: Hours, pauses: Sequence[Pause]
+    start: datetime, length: timedelta, target: Target, hours: AnyHours, pauses: Sequence[Pause]
 ) -> datetime | None:
     left = length
     if left <= ZERO:
@@ -88,10 +85,9 @@ class ResponseTarget(Model):
     """The first reply promised on a request, under the terms of the day it was opened; each reopening makes another."""
 
     __tablename__ = "response_targets"
-    # The one row of a cycle is also what keeps two workers from announcing the same miss twice.
     __table_args__ = (
         UniqueConstraint("ticket_id", "cycle"),
-        Index(None, "calendar_id", "met_at"),
+        Index(None, "calendar_id", "met_at", "hours_version"),
         Index(None, "started_at", "id"),
     )
 
@@ -110,9 +106,13 @@ class ResponseTarget(Model):
     met_at: Mapped[datetime | None]
     # What had been counted when the clock last stopped, so that lists need no calendar to say it.
     counted_seconds: Mapped[int]
-    # Business time that was counted until then under hours that have since changed.
+    # Business time counted until then by hours of which nothing is known any more: from before there were `timetables`.
     carried_at: Mapped[datetime | None]
     carried_microseconds: Mapped[int] = mapped_column(BigInteger)
+    # The version of the calendar's hours that `due_at` is counted by; SETTLED where no other will ever count.
+    hours_version: Mapped[int]
+    # The plans that the organization rose to while it ran: [instant, plan, minutes, around the clock].
+    rises: Mapped[list[Any]]
 
     @classmethod
     def begin(
@@ -124,7 +124,7 @@ class ResponseTarget(Model):
         severity: Severity,
         target: Target,
         calendar_id: int | None,
-        hours: Hours,
+        hours: AnyHours,
         now: datetime,
     ) -> ResponseTarget:
         """Return a promise that starts now; the caller ties it to its ticket. Raises Refused as `due` does."""
@@ -144,6 +144,8 @@ class ResponseTarget(Model):
             counted_seconds=0,
             carried_at=None,
             carried_microseconds=0,
+            hours_version=SETTLED if target.around_the_clock else hours.version,
+            rises=[],
         )
 
     @property
@@ -165,128 +167,140 @@ class ResponseTarget(Model):
         ]
         return ended if self.paused_at is None else [*ended, (self.paused_at, None)]
 
-    def used(self, until: datetime, hours: Hours) -> timedelta:
+    def used(self, until: datetime, hours: AnyHours) -> timedelta:
         """Return what has been counted of the promise until then."""
         if not self.around_the_clock and self.carried_at is not None:
             rest = used(self.carried_at, until, self.target, hours, self.all_pauses())
             return timedelta(microseconds=self.carried_microseconds) + rest
         return used(self.started_at, until, self.target, hours, self.all_pauses())
 
-    def meet(self, now: datetime, hours: Hours) -> None:
+    def meet(self, now: datetime, hours: AnyHours) -> None:
         """Keep, or miss, the promise by the first public reply of a person; a second reply changes nothing."""
         if self.met_at is not None:
             return
         self.resume(now, hours)
+        self.recount(hours)
         self.met_at = now
         self.counted_seconds = int(self.used(now, hours).total_seconds())
 
-    def pause(self, now: datetime, hours: Hours) -> None:
+    def pause(self, now: datetime, hours: AnyHours) -> None:
         """Stop the clock while the customer is asked; nothing changes when it stands or the promise is answered.
 
         A promise that is late already stays late, but the pause is kept: it counts after a change of severity.
         """
         if self.met_at is not None or self.paused_at is not None:
             return
-        self.counted_seconds = int(self.used(now, hours).total_seconds())
         self.paused_at = now
-        if self.due_at is not None and now < self.due_at:
-            self.due_at = None
+        self.recount(hours)
+        self._stand(now, hours)
 
-    def resume(self, now: datetime, hours: Hours) -> None:
+    def resume(self, now: datetime, hours: AnyHours) -> None:
         """Let the clock run again; nothing changes when it runs."""
         if self.paused_at is not None:
             # A clock that was set back must not make a pause that ends before it began.
             end = max(now, self.paused_at).astimezone(UTC)
             self.pauses = [*self.pauses, [self.paused_at.astimezone(UTC).isoformat(), end.isoformat()]]
             self.paused_at = None
-            if self.due_at is None:
-                self.due_at = self._due(hours)
+            self.recount(hours)
 
-    def reclassify(self, severity: Severity, target: Target, hours: Hours, now: datetime) -> None:
+    def reclassify(
+        self, severity: Severity, target: Target, hours: AnyHours, now: datetime, risen: Sequence[Target | None] = ()
+    ) -> None:
         """Promise the new severity's target from the original start, on its own kind of clock, less the pauses.
 
-        It may be late at once, if that moment is past; an answered promise keeps its terms.
+        `risen` are the targets of the new severity on the plans of `rises`. It may be late at once, if that moment is
+        past; an answered promise keeps its terms.
         """
         if self.met_at is not None:
             return
         self.severity, self.minutes, self.around_the_clock = severity, target.minutes, target.around_the_clock
-        self.due_at = self._due(hours)
-        self.counted_seconds = int(self.used(now, hours).total_seconds())
+        self.rises = [
+            [at, plan, better.minutes, better.around_the_clock]
+            for (at, plan, *_), better in zip(self.rises, risen, strict=False)
+            if better is not None
+        ]
+        self.recount(hours)
+        self._stand(now if self.paused_at is None else max(now, self.paused_at), hours)
 
-    def change_hours(self, old: Hours, new: Hours, now: datetime) -> None:
-        """Count on under new business hours from now; what was counted under the old ones stays as it was."""
+    def rise(self, plan: PlanName, better: Target, hours: AnyHours, now: datetime) -> bool:
+        """Promise the target of a higher plan from now on where that is earlier; return whether it is (rule 8.5).
+
+        Paying never causes a miss: the old due time stays where it is the earlier one.
+        """
         if self.met_at is not None:
-            return
-        business = Target(self.minutes, around_the_clock=False)
-        first = self.started_at if self.carried_at is None else self.carried_at
-        fresh = used(first, now, business, old, self.all_pauses())
-        self.carried_microseconds += fresh // timedelta(microseconds=1)
-        self.carried_at = now
-        # What is late was late under the hours of its day.
-        if self.due_at is not None and now < self.due_at:
-            self.due_at = self._due(new)
+            return False
+        self.recount(hours)
+        before = self._left(now, hours)
+        rise = [now.astimezone(UTC).isoformat(), plan.value, better.minutes, better.around_the_clock]
+        was, self.rises = self.rises, [*self.rises, rise]
+        due_at = self.due_at
+        self.recount(hours)
+        earlier = (
+            self._left(now, hours) < before if due_at is None else self.due_at is not None and self.due_at < due_at
+        )
+        if not earlier:
+            self.rises = was
+            self.recount(hours)
+        elif self.paused_at is not None:
+            self._stand(now, hours)
+        return earlier
 
-    def _due(self, hours: Hours) -> datetime | None:
-        if self.around_the_clock or self.carried_at is None:
-            return due(self.started_at, self.target, hours, self.all_pauses())
+    def recount(self, hours: AnyHours) -> None:
+        """Write down when it is due by the hours as they are known now; nothing changes once it is answered.
+
+        It follows from stored facts alone: done twice, or late, it gives the same.
+        """
+        if self.met_at is None:
+            self.due_at = min(
+                (at for start, target in self.ways() if (at := self._due(start, target, hours)) is not None),
+                default=None,
+            )
+            business = not all(target.around_the_clock for _, target in self.ways())
+            self.hours_version = hours.version if business else SETTLED
+
+    def settle(self) -> None:
+        """Let no change of business hours move it any more: its request is closed."""
+        self.hours_version = SETTLED
+
+    def ways(self) -> list[Way]:
+        """Return from when which target is counted: its own first, then those of plans that came later."""
+        later: list[Way] = [
+            (datetime.fromisoformat(at), Target(minutes, around_the_clock))
+            for at, _, minutes, around_the_clock in self.rises
+        ]
+        return [(self.started_at, self.target), *later]
+
+    def way(self, now: datetime, hours: AnyHours) -> Way:
+        """Return the start and the target that decide when it is due."""
+        ways = self.ways()
+        if self.due_at is None:
+            return min(ways, key=lambda way: self._rest(way[0], way[1], now, hours))
+        return min(ways, key=lambda way: self._due(way[0], way[1], hours) or datetime.max.replace(tzinfo=UTC))
+
+    def _stand(self, now: datetime, hours: AnyHours) -> None:
+        length = timedelta(minutes=self.minutes)
+        self.counted_seconds = int((length - self._left(now, hours)).total_seconds())
+
+    def _left(self, now: datetime, hours: AnyHours) -> timedelta:
+        return min(self._rest(start, target, now, hours) for start, target in self.ways())
+
+    def _rest(self, start: datetime, target: Target, now: datetime, hours: AnyHours) -> timedelta:
+        own = start == self.started_at and target == self.target
+        spent = self.used(now, hours) if own else used(start, now, target, hours, self.all_pauses())
+        return timedelta(minutes=target.minutes) - spent
+
+    def _due(self, start: datetime, target: Target, hours: AnyHours) -> datetime | None:
+        own = start == self.started_at and target == self.target
+        if not own or self.around_the_clock or self.carried_at is None:
+            return due(start, target, hours, self.all_pauses())
         left = timedelta(minutes=self.minutes, microseconds=-self.carried_microseconds)
         return _reached(self.carried_at, left, self.target, hours, self.all_pauses())
 
 
-@dataclass(frozen=True)
-class Standing:
-    """What is read of a promise to say how it stands, without the object that can change it."""
+class Breach(Model):
+    """That a promise was missed and everybody told: the one row of a promise keeps it from being told twice."""
 
-    minutes: int
-    counted_seconds: int
-    due_at: datetime | None
-    met_at: datetime | None
+    __tablename__ = "breaches"
 
-
-@dataclass(frozen=True)
-class ClockFace:
-    """How a promise reads now: `mark` is ok, soon, over, paused, met, missed or none; `at` is its due time in UTC."""
-
-    mark: str
-    icon: str
-    words: str
-    detail: str
-    at: datetime | None
-
-
-def face(
-    promise: ResponseTarget | Standing | None, zone: ZoneInfo, now: datetime, *, why: str = "", staff: bool = False
-) -> ClockFace:
-    """Return the face of a promise in the reader's zone, or of none with `why` there is none ("Basic plan").
-
-    Time until and after the due moment is calendar time, which is what people wait; what was used of a promise is
-    counted time, which is what was promised. `staff` chooses the words for the desk.
-    """
-    if promise is None:
-        return ClockFace("none", "minus", "No target", why, None)
-    if promise.met_at is not None:
-        return _answered(promise, promise.met_at, zone, now)
-    if promise.due_at is None:
-        left = timedelta(minutes=promise.minutes, seconds=-promise.counted_seconds)
-        waits = "when the customer replies" if staff else "when you reply"
-        return ClockFace("paused", "circle-pause", "Paused", f"{wording.hours(left)} left {waits}", None)
-    return _running(promise.due_at, zone, now)
-
-
-def _answered(promise: ResponseTarget | Standing, met_at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:
-    at = promise.due_at
-    if at is not None and met_at > at:
-        late = f"Missed by {duration(met_at - at)}"
-        return ClockFace("missed", "triangle-alert", late, f"Was due {inside(moment(at, zone, now))}", at)
-    taken = wording.hours(timedelta(seconds=promise.counted_seconds))
-    return ClockFace("met", "circle-check", f"Met in {taken}", f"Replied {inside(moment(met_at, zone, now))}", at)
-
-
-def _running(at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:
-    words = moment(at, zone, now)
-    if now > at:
-        return ClockFace("over", "triangle-alert", f"Late by {duration(now - at)}", f"Was due {inside(words)}", at)
-    left = f"Due in {duration(at - now)}"
-    if at - now <= SOON:
-        return ClockFace("soon", "clock-alert", left, words, at)
-    return ClockFace("ok", "clock", left, words, at) if at - now < NEAR else ClockFace("ok", "clock", words, left, at)
+    target_id: Mapped[int] = mapped_column(ForeignKey("response_targets.id"), unique=True)
+    at: Mapped[datetime]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.attachments import Attachment
 from models.base import Refused, session_of, to_write, token
 from models.catalogue import catalogue
-from models.conversations import miss_is_recorded, move, start_promise
+from models.conversations import first_to_say, move, start_promise
 from models.events import Event, EventKind
 from models.filing import plan_of
 from models.following import Follower
@@ -110,7 +110,7 @@ def _note_miss(ticket: Ticket, *, now: datetime) -> None:
     target = ticket.target
     if target is None or target.met_at is not None or target.due_at is None or target.due_at >= now:
         return
-    if not miss_is_recorded(ticket, target):
+    if first_to_say(target, now):
         facts = {"cycle": target.cycle, "minutes": target.minutes}
         note_event(ticket, None, EventKind.PROMISE_MISSED, now=now, **facts)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from models.base import NotFound, Refused, session_of
@@ -16,14 +15,14 @@ from models.events import EventKind, record
 from models.organizations import Organization
 from models.people import Person
 from models.promises import ResponseTarget
-from models.tickets import ACTIVE, NEVER, Ticket, TicketState
+from models.recounting import progress_of, recount_at_once
+from models.timetables import keep, stored
 
 Week = Sequence[Sequence[Sequence[str]]]
 
 # With an hour a week and no more holidays than these, every target comes due within the ten years that are counted.
 LEAST_MINUTES = 60
 HOLIDAYS_MOST = 400
-BATCH = 500
 LISTED = 200
 
 
@@ -60,20 +59,10 @@ def users_of(calendar: Calendar) -> Sequence[Organization]:
     return session_of(calendar).scalars(theirs.limit(LISTED)).all()
 
 
-def running(calendar: Calendar) -> int:
-    """Return how many unanswered first replies are promised by the calendar."""
-    mine = (
-        select(func.count(ResponseTarget.id))
-        .join(Ticket, Ticket.id == ResponseTarget.ticket_id)
-        .where(_open(calendar), ResponseTarget.around_the_clock.is_(False), Ticket.state.in_(ACTIVE))
-    )
-    return session_of(calendar).scalar(mine) or 0
-
-
 def create(session: Session, actor: Person, name: str, zone: str, week: Week, *, now: datetime) -> Calendar:
     """Make a calendar without holidays and return it. Raises Refused naming the field that is wrong."""
     hours = _checked(name, zone, week)
-    calendar = Calendar(name=name, zone=zone, hours=_stored(hours), holidays=[])
+    calendar = Calendar(name=name, zone=zone, hours=stored(hours), holidays=[])
     session.add(calendar)
     session.flush()
     _note(calendar, actor, EventKind.CALENDAR_CREATED, now=now, zone=zone, hours=hours.words)
@@ -88,12 +77,12 @@ def change(calendar: Calendar, actor: Person, name: str, zone: str, week: Week, 
     new, old = _checked(name, zone, week), hours_of(calendar)
     before = {"name": calendar.name, "zone": calendar.zone, "hours": old.words}
     after = {"name": name, "zone": zone, "hours": new.words}
-    same = (zone, _stored(new)) == (calendar.zone, _stored(old))
+    same = (zone, stored(new)) == (calendar.zone, stored(old))
     if same and name == calendar.name:
         return 0
-    calendar.name, calendar.zone, calendar.hours = name, zone, _stored(new)
+    calendar.name, calendar.zone, calendar.hours = name, zone, stored(new)
     changed = [part for part in before if before[part] != after[part]]
-    moved = 0 if same else _recount(calendar, old, now=now)
+    moved = 0 if same else _take_up(calendar, old, now=now)
     _note(
         calendar,
         actor,
@@ -107,7 +96,7 @@ def change(calendar: Calendar, actor: Person, name: str, zone: str, week: Week, 
 
 
 def add_holiday(calendar: Calendar, actor: Person, day: date, name: str, *, now: datetime) -> int:
-    """Close the calendar on a day; return how many promises come due another time. Raises Refused."""
+    """Close the calendar on a day; return how many promises run by it. Raises Refused."""
     if not name:
         raise Refused("Enter the name of the holiday.", "holiday")
     if any(holiday.date == day for holiday in calendar.holidays):
@@ -116,9 +105,35 @@ def add_holiday(calendar: Calendar, actor: Person, day: date, name: str, *, now:
         raise Refused(f"A calendar holds at most {HOLIDAYS_MOST} holidays. Remove past ones first.", "date")
     old = hours_of(calendar)
     calendar.holidays.append(Holiday(date=day, name=name))
-    moved = _recount(calendar, old, now=now)
+    moved = _take_up(calendar, old, now=now)
     _note(calendar, actor, EventKind.HOLIDAY_ADDED, now=now, entry=name, date=day.isoformat(), running=moved)
     return moved
+
+
+def fresh_days(calendar: Calendar, days: Sequence[tuple[date, str]]) -> list[tuple[date, str]]:
+    """Return those of the days that are no holiday of the calendar yet."""
+    there = {holiday.date for holiday in calendar.holidays}
+    return [(day, name) for day, name in days if day not in there]
+
+
+def add_holidays(calendar: Calendar, actor: Person, days: Sequence[tuple[date, str]], *, now: datetime) -> int:
+    """Close the calendar on all of the days that are no holiday yet and return how many; all or, if Refused, none."""
+    fresh = fresh_days(calendar, days)
+    if len(calendar.holidays) + len(fresh) > HOLIDAYS_MOST:
+        raise Refused(f"A calendar holds at most {HOLIDAYS_MOST} holidays. Remove past ones first.", "days")
+    if fresh:
+        old = hours_of(calendar)
+        calendar.holidays.extend(Holiday(date=day, name=name) for day, name in fresh)
+        running = _take_up(calendar, old, now=now)
+        dates = [day.isoformat() for day, _ in fresh]
+        facts = {"entry": f"{len(fresh)} days", "date": dates[0], "days": dates, "running": running}
+        _note(calendar, actor, EventKind.HOLIDAY_ADDED, now=now, **facts)
+    return len(fresh)
+
+
+def proposed(calendar: Calendar, name: str, zone: str, week: Week) -> Hours:
+    """Return the hours that the change would give, its holidays included. Raises Refused as `change` does."""
+    return replace(_checked(name, zone, week), holidays=hours_of(calendar).holidays)
 
 
 def remove_holiday(calendar: Calendar, actor: Person, number: int, *, now: datetime) -> int:
@@ -128,7 +143,7 @@ def remove_holiday(calendar: Calendar, actor: Person, number: int, *, now: datet
         raise NotFound
     old = hours_of(calendar)
     calendar.holidays.remove(holiday)
-    moved = _recount(calendar, old, now=now)
+    moved = _take_up(calendar, old, now=now)
     day = holiday.date.isoformat()
     _note(calendar, actor, EventKind.HOLIDAY_REMOVED, now=now, entry=holiday.name, date=day, running=moved)
     return moved
@@ -154,55 +169,16 @@ def _checked(name: str, zone: str, week: Week) -> Hours:
     return hours
 
 
-def _stored(hours: Hours) -> list[list[list[str]]]:
-    return [[[_clock(start), _clock(end)] for start, end in day] for day in hours.week]
+def _take_up(calendar: Calendar, old: Hours, *, now: datetime) -> int:
+    """Let the calendar's new hours hold from now on; return how many promises run by it.
 
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
-
-
-def _open(calendar: Calendar) -> ColumnElement[bool]:
-    return (ResponseTarget.calendar_id == calendar.id) & ResponseTarget.met_at.is_(None)
-
-
-def _recount(calendar: Calendar, old: Hours, *, now: datetime) -> int:
-    """Let every unanswered promise of the calendar count on by its new hours; return how many come due another time.
-
-    What was counted until now stays. It is done in the transaction of the change, so that no reply can be measured by
-    half of it; in batches, so that memory stays small.
+    What was counted until now stays. Few promises are counted again in the transaction of the change, many by the
+    worker: until then whatever happens to one counts it by the new hours first.
     """
-    session, new, moved, last = session_of(calendar), hours_of(calendar), 0, 0
-    session.flush()
-    table = cast("Table", Ticket.__table__)
-    copy = (
-        update(table).where(table.c.id == bindparam("of")).values(due_at=bindparam("due"), due_order=bindparam("order"))
-    )
-    while True:
-        batch = (
-            select(ResponseTarget, Ticket.state)
-            .join(Ticket, Ticket.id == ResponseTarget.ticket_id)
-            .where(_open(calendar), ResponseTarget.id > last, Ticket.state != TicketState.CLOSED)
-            .order_by(ResponseTarget.id)
-            .limit(BATCH)
-        )
-        rows = session.execute(batch).all()
-        if not rows:
-            return moved
-        due = []
-        for target, state in rows:
-            before = target.due_at
-            target.change_hours(old, new, now)
-            if target.due_at != before:
-                moved += 1
-                if state in ACTIVE:
-                    due.append({"of": target.ticket_id, "due": target.due_at, "order": target.due_at or NEVER})
-        last = rows[-1][0].id
-        session.flush()
-        if due:
-            session.connection().execute(copy, due)
-        for target, _state in rows:
-            session.expire(target)
+    session_of(calendar).flush()
+    keep(calendar, old, hours_of(calendar), now=now)
+    recount_at_once(calendar)
+    return progress_of(calendar).total
 
 
 def _note(calendar: Calendar, actor: Person, kind: EventKind, *, now: datetime, **data: object) -> None:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 
 from models.base import Refused, session_of
+from models.catalogue import PlanName
 from models.changes import start_contract
 from models.events import Event, EventKind
 from models.leads import CLOSED, OPEN, Lead, LeadNote, Stage, keep_note, note_lead, open_lead_of
@@ -15,6 +16,7 @@ from models.organizations import Organization
 from models.people import Person
 from models.permissions import Role
 from models.prose import cleaned
+from models.upgrades import bring_forward
 from models.wording import day, zone
 
 ENTRIES = 200
@@ -108,6 +110,7 @@ def win(lead: Lead, actor: Person, contract: Contract, *, now: datetime) -> None
         raise Refused("Name the Technical Account Manager.", "manager")
     agreed = Contract(contract.start, contract.end, note, manager)
     _activate(lead.organization, actor, agreed, now=now)
+    bring_forward(lead.organization, PlanName.PREMIUM, now=now)
     _move(lead, actor, Stage.WON, now=now, start=agreed.start.isoformat(), end=agreed.end.isoformat(), manager=manager)
 
 

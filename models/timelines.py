@@ -12,6 +12,7 @@ from sqlalchemy import Select, bindparam, exists, or_, select
 
 from models.attachments import Attachment, attachments_of
 from models.base import read, session_of
+from models.catalogue import PlanName
 from models.events import Event, EventKind
 from models.links import keys_in
 from models.people import Badge, Person, badge_of
@@ -42,6 +43,7 @@ _SHOWN = (
     EventKind.TICKET_FOLLOWED_UP,
     EventKind.TICKET_RATED,
     *LINKING,
+    EventKind.PROMISE_RAISED,
     EventKind.PROMISE_MET,
     EventKind.PROMISE_MISSED,
 )
@@ -56,6 +58,7 @@ _ICONS = {
     EventKind.TICKET_FOLLOWED_UP: "link",
     EventKind.TICKET_RATED: "check",
     **dict.fromkeys(LINKING, "link"),
+    EventKind.PROMISE_RAISED: "clock",
     EventKind.PROMISE_MET: "circle-check",
     EventKind.PROMISE_MISSED: "triangle-alert",
 }
@@ -228,6 +231,13 @@ def _words(event: Any, *, desk: bool) -> str:  # noqa: ANN401 (a row of _ENTRIES
     return words
 
 
+def promise_change(event: Any) -> str:  # noqa: ANN401 (an event's kind and data)
+    """Return what changed a promise: another severity, or a higher plan."""
+    if event.kind is EventKind.PROMISE_RAISED:
+        return _other_words(event)
+    return f"Severity changed from {event.data['before']} to {event.data['after']}" + _because(event.data.get("reason"))
+
+
 _TIES = {
     EventKind.TICKET_LINKED: "linked this request with",
     EventKind.TICKET_UNLINKED: "took off the link with",
@@ -242,6 +252,8 @@ def _other_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
     data = event.data
     if event.kind is EventKind.TICKET_RATED:
         return f"rated the help {data['stars']} of 5"
+    if event.kind is EventKind.PROMISE_RAISED:
+        return f"First reply due earlier: the plan is {PlanName(data['plan']).label} now, {data['words']} from here"
     if event.kind is EventKind.PROMISE_MET:
         return f"First-reply target met in {hours(timedelta(seconds=data['taken']))} of {data['words']}"
     late = f" by {duration(timedelta(seconds=data['late']))}" if "late" in data else ""

@@ -76,6 +76,13 @@ def duration(length: timedelta) -> str:
     return f"{words} {rest // HOUR} h" if rest >= HOUR else words
 
 
+def exactly(length: timedelta) -> str:
+    """Return a length of counted time to the second, for sums: "4 h 16 min 30 s", "12 h"."""
+    minutes, seconds = divmod(int(length.total_seconds()), 60)
+    parts = ((minutes // 60, "h"), (minutes % 60, "min"), (seconds, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
 def hours(length: timedelta) -> str:
     """Return a length of counted time, rounded down: "22 min", "1 h 05 min", "24 h".
 

@@ -52,6 +52,7 @@ PAGES = {
             "/requests/{}/rating",
             "/console/northwind-bank/scorecard",
             "/console/northwind-bank/scorecard/requests",
+            "/requests/{}/clock",
             "/profile",
             "/profile/sessions",
             "/shortcuts",
@@ -73,7 +74,7 @@ PAGES = {
     "agent@support.example": [
         *("/desk", "/desk?queue=waiting", "/desk?queue=all&q=nothing-like-this", "/desk/{}", "/desk/{}/severity"),
         *("/desk/{}/print", "/demo/mail", "/help", "/reports", "/reports/requests?count=filed"),
-        *("/desk/{}/links", "/desk/{}/split", "/desk/{}/merge"),
+        *("/desk/{}/clock", "/desk/{}/links", "/desk/{}/split", "/desk/{}/merge"),
         *("/desk/macros", "/desk/macros/new", "/desk/macros/1", "/desk/macros/1/delete"),
     ],
     "sales@support.example": [
@@ -94,6 +95,7 @@ PAGES = {
             "/admin/calendars/new",
             "/admin/calendars/1",
             "/admin/calendars/1/delete",
+            "/admin/calendars/1/progress",
             "/admin/lists",
             "/admin/lists/entries/1",
             "/admin/audit",

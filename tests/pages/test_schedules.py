@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import SignIn
 from factories import LUMEN, Town, now
+from page import File
 from sqlalchemy import select
 
+from models import recounting
+from models.accounts import account_of
 from models.base import Refused
-from models.calendars import Calendar
-from models.catalogue import Severity
+from models.calendars import Calendar, hours_of, next_open_days
+from models.catalogue import DoorName, Severity
 from models.events import Event, EventKind
 from models.schedules import HOLIDAYS_MOST, add_holiday, calendar_of, change, create
+from models.tickets import TicketState
 
 ADMIN = "admin@support.example"
 # A Monday, 10:00 UTC.
@@ -45,7 +50,7 @@ def test_what_is_answered_or_late_stays_as_it_was(town: Town) -> None:
     answered, late = town.file(severity=Severity.S1, at=MONDAY), town.file(severity=Severity.S1, at=MONDAY)
     town.answer(answered, at=MONDAY + timedelta(hours=1))
     was = [town.ticket(key).target.due_at for key in (answered, late)]
-    assert do(town, change, "Weekdays", "Asia/Tokyo", WEEKDAYS, at=MONDAY + timedelta(hours=6)) == 0
+    assert do(town, change, "Weekdays", "Asia/Tokyo", WEEKDAYS, at=MONDAY + timedelta(hours=6)) == 1
     assert [town.ticket(key).target.due_at for key in (answered, late)] == was
 
 
@@ -139,6 +144,131 @@ def test_the_slower_of_two_who_change_hours_sees_both(town: Town, sign_in: SignI
     do(town, change, "Quicker", "UTC", [[["10:00", "12:00"]]] * 7, at=now())
     page = admin.submit("/admin/calendars/1", name="Slower", status=409)
     assert "“Quicker”, 10:00–12:00, every day" in page.main
+    page = admin.submit("/admin/calendars/1/effect")
+    assert (page.h1, page.main.count("Slower")) == ("Effect of the change", 1)
     page = admin.submit("/admin/calendars/1")
     assert page.h1 == "Slower"
     assert "09:00–18:00, Monday to Friday" in page.main
+
+
+def test_the_effect_is_shown_before_it_is_saved_and_keeps_what_was_typed(town: Town, sign_in: SignIn) -> None:
+    admin, at = sign_in(ADMIN), now()
+    key = town.file(severity=Severity.S4, at=at)
+    before = town.ticket(key).due_at
+    admin.get("/admin/calendars/1")
+    typed = {"d01b": "12:00", "d02a": "13:00", "d02b": "17:00", "zone": "Asia/Tokyo"}
+    page = admin.submit("/admin/calendars/1/effect", **typed)
+    assert page.h1 == "Effect of the change"
+    assert key in page.main
+    assert "none late at once" in page.main
+    assert "09:00–12:00 and 13:00–17:00" in page.main
+    assert town.ticket(key).due_at == before, "nothing is saved yet"
+    page = admin.submit("/admin/calendars/1/effect", d01b="xx", status=422)
+    page = admin.submit("/admin/calendars/1/effect", d01b="11:00")
+    page = admin.submit("/admin/calendars/1")
+    assert "09:00–11:00 and 13:00–17:00, Monday" in page.main
+    assert "1 running target goes on by the new hours" in page.text
+    assert town.ticket(key).due_at != before
+
+
+def test_the_effect_of_an_outdated_page_is_a_conflict(town: Town, sign_in: SignIn) -> None:
+    admin = sign_in(ADMIN)
+    town.file()
+    admin.get("/admin/calendars/1")
+    do(town, add_holiday, now().date() + timedelta(days=40), "Quicker", at=now())
+    page = admin.submit("/admin/calendars/1/effect", name="Slower", status=409)
+    assert "Somebody else was quicker" in page.main
+    empty = {f"d{day}{pair}{end}": "" for day in range(7) for pair in "12" for end in "ab"}
+    page = admin.submit("/admin/calendars/1/effect", status=422, **empty)
+    assert "at least one hour" in page.main
+
+
+def test_how_far_the_worker_is_has_a_page_and_is_polled(
+    town: Town, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recounting, "AT_ONCE", 0)
+    admin = sign_in(ADMIN)
+    town.file(at=MONDAY)
+    town.file(at=MONDAY)
+    do(town, change, "Short", "UTC", [[["09:00", "13:00"]]] * 7, at=MONDAY)
+    page = admin.get("/admin/calendars/1")
+    assert "0 of 2 running targets are counted" in page.main
+    with town.open() as session:
+        recounting.recount(session, 1, most=1)
+    page = admin.get("/admin/calendars/1/progress")
+    assert "1 of 2 running targets are counted" in page.main
+    assert "every 2s" in [one.get("hx-trigger") for one in page.all("a")]
+    with town.open() as session:
+        recounting.recount(session, 1)
+    page = admin.get("/admin/calendars/1/progress")
+    assert "All 2 running targets" in page.main
+    assert "every 2s" not in [one.get("hx-trigger") for one in page.all("a")]
+    assert "are counted by the present hours" not in admin.get("/admin/calendars/1").main
+
+
+def test_holidays_are_read_from_a_file_shown_and_then_added(town: Town, sign_in: SignIn) -> None:
+    admin, year = sign_in(ADMIN), now().year + 1
+    event = "BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:{}\r\nSUMMARY:{}\r\nEND:VEVENT\r\n"
+    events = event.format(f"{year}0101", "New Year") + event.format(f"{year}0501", "May Day")
+    bad = event.format(f"{year}1301", "Never")
+    content = f"BEGIN:VCALENDAR\r\n{events}{bad}END:VCALENDAR\r\n".encode()
+    do(town, add_holiday, datetime(year, 5, 1, tzinfo=UTC).date(), "Known", at=now())
+    admin.get("/admin/calendars/1")
+    where = "/admin/calendars/1/holidays/file"
+    page = admin.submit(where, file=File("days.ics", b"nonsense"), status=422)
+    assert "no iCalendar file" in page.main
+    page = admin.submit(where, file=File("days.ics", content))
+    assert "1 day is a holiday already" in page.main
+    assert "Line 10: “" in page.main
+    assert len(town.scalars(select(Calendar))) == 1
+    with town.open() as session:
+        assert len(calendar_of(session, 1).holidays) == 1
+    where = "/admin/calendars/1/holidays/import"
+    page = admin.submit(where, days=f"{year}-01-01 New Year\nnever", status=422)
+    assert "Line 2 is not a day" in page.main
+    with town.open() as session:
+        assert len(calendar_of(session, 1).holidays) == 1, "nothing is half done"
+    page = admin.submit(where, days=f"{year}-01-01 New Year\n{year}-12-25 Christmas\n{year}-05-01 Again")
+    assert "2 holidays added" in page.text
+    with town.open() as session:
+        assert [one.name for one in calendar_of(session, 1).holidays] == ["New Year", "Known", "Christmas"]
+
+
+def test_the_next_working_days_are_those_of_the_calendar(town: Town, sign_in: SignIn) -> None:
+    tomorrow = now().date() + timedelta(days=1)
+    with town.open() as session:
+        hours = hours_of(calendar_of(session, 1))
+        first = next_open_days(hours, tomorrow)
+    assert len(first) == 10
+    do(town, add_holiday, first[0][0], "Off", at=now())
+    with town.open() as session:
+        later = next_open_days(hours_of(calendar_of(session, 1)), tomorrow)
+    assert (later[:9], len(later)) == (first[1:], 10)
+    assert {words for _, words in later} == {"09:00–18:00"}
+    assert "Next working days" in sign_in(ADMIN).get("/admin/calendars/1").text
+
+
+def test_customer_and_agent_read_how_the_clock_counts(town: Town, sign_in: SignIn) -> None:
+    key = town.file(severity=Severity.S2, at=MONDAY)
+    do(town, change, "Weekdays", "UTC", [[["09:00", "13:00"]]] * 5 + [[], []], at=MONDAY + timedelta(hours=2))
+    do(town, add_holiday, datetime(2027, 3, 2, tzinfo=UTC).date(), "Founders’ Day", at=MONDAY + timedelta(hours=2))
+    with town.open() as session:
+        found = account_of(town._ticket(session, key), MONDAY + timedelta(hours=2), ZoneInfo("Asia/Tokyo"))
+        assert found is not None
+        assert (found.counted, found.explanation.due) == (timedelta(hours=8), datetime(2027, 3, 4, 10, tzinfo=UTC))
+        assert any(part.label == "Holiday: Founders’ Day" for part in found.segments)
+        assert found.changes[0].words.startswith("Business hours changed to 09:00–13:00")
+    town.move(key, TicketState.WAITING, at=MONDAY + timedelta(hours=2, minutes=30))
+    page = sign_in("owner@lumen.example").get(f"/requests/{key}/clock")
+    for words in ("2 h 30 min counted before the pause", "until you reply", "Standard when filed", "2026"):
+        assert words in page.main
+    assert f"/requests/{key}/clock" in sign_in("owner@lumen.example").get(f"/requests/{key}").links()
+    desk = sign_in("agent@support.example").get(f"/desk/{key}/clock")
+    assert "until the customer replies" in desk.main
+    town.reply(key, "owner@lumen.example", at=MONDAY + timedelta(hours=2, minutes=40))
+    town.answer(key, at=MONDAY + timedelta(hours=2, minutes=50))
+    page = sign_in("owner@lumen.example").get(f"/requests/{key}/clock")
+    assert "so the target is met" in page.main
+    assert sign_in("owner@northwind.example").get(f"/requests/{key}/clock", status=404).status == 404
+    billing = town.file(door=DoorName.BILLING, severity=Severity.S4)
+    assert "carry no first-reply target" in sign_in("owner@lumen.example").get(f"/requests/{billing}/clock").main

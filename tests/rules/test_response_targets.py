@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,9 @@ import pytest
 
 from models.calendars import Hours
 from models.catalogue import PlanName, Severity, Target
-from models.promises import ClockFace, ResponseTarget, Result, face
+from models.faces import ClockFace, face
+from models.promises import ResponseTarget, Result
+from models.timetables import EVER, SETTLED, Timetable
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NINE_TO_FIVE = (((540, 1020),),) * 5 + ((), ())
@@ -27,6 +30,7 @@ def hours_in(zone: str, week: tuple[tuple[tuple[int, int], ...], ...] = NINE_TO_
 
 UTC_HOURS = hours_in("UTC")
 START = at("2027-06-04 14:00")  # Friday
+NOON = at("2027-06-07 10:00")
 
 
 def promise(minutes: int = 240, around_the_clock: bool = False, start: datetime = START) -> ResponseTarget:
@@ -119,41 +123,103 @@ def test_a_new_severity_keeps_the_pauses_also_those_of_a_late_promise() -> None:
     assert (made.severity, made.result) == (Severity.S2, Result.MET)
 
 
+def changed(*steps: tuple[str, Hours]) -> Timetable:
+    """Return hours that gave way to others at instants."""
+    first = (EVER, UTC_HOURS)
+    return Timetable((first, *((at(when), replace(hours, version=n + 2)) for n, (when, hours) in enumerate(steps))))
+
+
 def test_new_hours_leave_what_was_used_and_count_on_from_now() -> None:
     made, late_shift = promise(480), hours_in("UTC", (((720, 1320),),) * 5 + ((), ()))  # 12:00 to 22:00
     now = at("2027-06-07 10:00")  # Monday: 3 h of Friday and 1 h of today are used
-    made.change_hours(UTC_HOURS, late_shift, now)
-    assert made.used(now, late_shift) == 4 * HOUR
-    assert made.due_at == at("2027-06-07 16:00")
-    made.pause(at("2027-06-07 13:00"), late_shift)
-    made.resume(at("2027-06-07 14:00"), late_shift)
+    hours = changed(("2027-06-07 10:00", late_shift))
+    made.recount(hours)
+    assert made.used(now, hours) == 4 * HOUR
+    assert (made.due_at, made.hours_version) == (at("2027-06-07 16:00"), 2)
+    made.pause(at("2027-06-07 13:00"), hours)
+    made.resume(at("2027-06-07 14:00"), hours)
     assert made.due_at == at("2027-06-07 17:00")
-    made.change_hours(late_shift, UTC_HOURS, at("2027-06-07 15:00"))
-    assert made.used(at("2027-06-07 15:00"), UTC_HOURS) == 6 * HOUR
+    hours = changed(("2027-06-07 10:00", late_shift), ("2027-06-07 15:00", UTC_HOURS))
+    made.recount(hours)
+    assert made.used(at("2027-06-07 15:00"), hours) == 6 * HOUR
     assert made.due_at == at("2027-06-07 17:00")
-    made.reclassify(Severity.S4, Target(720, False), UTC_HOURS, at("2027-06-07 15:00"))
+    made.reclassify(Severity.S4, Target(720, False), hours, at("2027-06-07 15:00"))
     assert made.due_at == at("2027-06-08 13:00")
 
 
 def test_new_hours_change_nothing_that_is_late_or_runs_around_the_clock() -> None:
-    late = promise(60)
-    late.change_hours(UTC_HOURS, hours_in("UTC", WHOLE), at("2027-06-04 16:00"))
+    late, hours = promise(60), changed(("2027-06-04 16:00", hours_in("UTC", WHOLE)))
+    late.recount(hours)
     assert late.due_at == at("2027-06-04 15:00")
-    late.pause(at("2027-06-04 16:30"), UTC_HOURS)
-    late.resume(at("2027-06-07 10:00"), UTC_HOURS)
+    late.pause(at("2027-06-04 16:30"), hours)
+    late.resume(at("2027-06-07 10:00"), hours)
     assert late.due_at == at("2027-06-04 15:00")
-    changed = promise()
-    changed.change_hours(UTC_HOURS, hours_in("UTC", WHOLE), at("2027-06-04 16:00"))
-    changed.reclassify(Severity.S1, Target(90, True), hours_in("UTC", WHOLE), at("2027-06-04 16:10"))
-    assert changed.due_at == at("2027-06-04 15:30")
+    urgent = promise()
+    urgent.reclassify(Severity.S1, Target(90, True), hours, at("2027-06-04 16:10"))
+    assert (urgent.due_at, urgent.hours_version) == (at("2027-06-04 15:30"), SETTLED)
+    urgent.reclassify(Severity.S3, Target(240, False), hours, at("2027-06-04 16:20"))
+    assert urgent.hours_version == 2, "back on business time, the next change of hours counts"
     quick = promise(120, around_the_clock=True)
-    quick.change_hours(UTC_HOURS, hours_in("UTC", WHOLE), at("2027-06-04 15:00"))
+    quick.recount(changed(("2027-06-04 15:00", hours_in("UTC", WHOLE))))
     assert quick.due_at == at("2027-06-04 16:00")
 
 
-# --- the face
+def test_a_reply_before_the_worker_came_is_measured_by_the_new_hours() -> None:
+    early, hours = promise(480), changed(("2027-06-04 15:00", hours_in("UTC", WHOLE)))
+    assert early.due_at == at("2027-06-07 14:00"), "as nobody has counted again yet"
+    early.meet(at("2027-06-05 10:00"), hours)
+    # An hour of the old hours, and seven around the clock.
+    assert (early.due_at, early.result) == (at("2027-06-04 22:00"), Result.MISSED)
+    assert early.counted_seconds == 20 * 3600
 
-NOON = at("2027-06-07 10:00")
+
+def test_what_was_carried_before_hours_had_a_history_stays_counted() -> None:
+    made = promise(480)
+    made.carried_at, made.carried_microseconds = at("2027-06-04 16:00"), 2 * 3600 * 1_000_000
+    made.recount(UTC_HOURS)
+    assert made.due_at == at("2027-06-07 14:00")
+    assert made.used(at("2027-06-07 10:00"), UTC_HOURS) == 4 * HOUR
+
+
+# --- a plan that is upgraded meanwhile (product rule 8.5)
+
+
+def test_an_upgrade_counts_the_better_target_from_its_moment() -> None:
+    made = promise(480)
+    assert made.rise(PlanName.ENTERPRISE, Target(120, True), UTC_HOURS, at("2027-06-04 16:00"))
+    assert (made.due_at, made.minutes) == (at("2027-06-04 18:00"), 480)
+    assert made.way(NOON, UTC_HOURS) == (at("2027-06-04 16:00"), Target(120, True))
+    made.meet(at("2027-06-04 18:00"), UTC_HOURS)
+    assert made.result is Result.MET
+
+
+def test_an_upgrade_never_makes_it_later_and_causes_no_miss() -> None:
+    made = promise(180)
+    assert not made.rise(PlanName.ENTERPRISE, Target(240, True), UTC_HOURS, at("2027-06-04 16:00"))
+    assert (made.due_at, made.rises) == (at("2027-06-04 17:00"), [])
+    late = promise(60)
+    assert not late.rise(PlanName.PREMIUM, Target(30, True), UTC_HOURS, at("2027-06-04 16:00"))
+    assert late.due_at == at("2027-06-04 15:00"), "what is late stays late, by as much"
+
+
+def test_an_upgrade_while_paused_shortens_what_is_left() -> None:
+    made = promise(480)
+    made.pause(at("2027-06-04 15:00"), UTC_HOURS)
+    assert made.rise(PlanName.PREMIUM, Target(60, True), UTC_HOURS, at("2027-06-04 16:00"))
+    assert (made.due_at, made.result) == (None, Result.PAUSED)
+    assert made.minutes * 60 - made.counted_seconds == 3600, "what lists say is left"
+    made.resume(at("2027-06-07 10:00"), UTC_HOURS)
+    assert made.due_at == at("2027-06-07 11:00")
+
+
+def test_a_severity_after_an_upgrade_is_promised_by_both_plans() -> None:
+    made = promise(480)
+    made.rise(PlanName.ENTERPRISE, Target(240, True), UTC_HOURS, at("2027-06-04 15:00"))
+    made.reclassify(Severity.S1, Target(240, False), UTC_HOURS, at("2027-06-04 15:30"), [Target(60, True)])
+    assert made.due_at == at("2027-06-04 16:00")
+
+
+# --- the face
 
 
 def shown(made: ResponseTarget | None, now: datetime, why: str = "", staff: bool = False) -> tuple[str, str, str, str]:

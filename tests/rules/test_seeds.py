@@ -21,10 +21,10 @@ from models.cards import default_card
 from models.catalogue import DoorName, Severity
 from models.demo import ACCOUNTS, PASSWORD
 from models.events import Event, EventKind
+from models.faces import face
 from models.organizations import Cluster, Organization, Visibility
 from models.outbox import Message, MessageState
 from models.people import Passwords, Person
-from models.promises import face
 from models.seeds import empty, found, is_demo, is_empty, person, plant, ticket_of_story
 from models.subscriptions import subscription_of
 from models.tickets import Ticket, TicketState, tickets_of

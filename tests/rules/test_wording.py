@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import wording
+from models.wording import exactly
 
 pytestmark = pytest.mark.plain
 
@@ -145,3 +146,13 @@ def _settable(name: str) -> bool:
         return False
     locale.setlocale(locale.LC_TIME, before)
     return True
+
+
+def test_sums_are_told_to_the_second() -> None:
+    lengths = {
+        timedelta(hours=4, minutes=16, seconds=30): "4 h 16 min 30 s",
+        timedelta(hours=12): "12 h",
+        timedelta(days=2, seconds=1): "48 h 1 s",
+        timedelta(0): "0 s",
+    }
+    assert {length: exactly(length) for length in lengths} == lengths

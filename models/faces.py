@@ -1,0 +1,73 @@
+"""How a promise reads at a moment: met, missed, late, due, paused or none, in the reader's words and zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from models import wording
+from models.promises import ResponseTarget
+from models.wording import HOUR, duration, inside, moment
+
+SOON = timedelta(minutes=60)
+NEAR = 6 * HOUR
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is read of a promise to say how it stands, without the object that can change it."""
+
+    minutes: int
+    counted_seconds: int
+    due_at: datetime | None
+    met_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ClockFace:
+    """How a promise reads now: `mark` is ok, soon, over, paused, met, missed or none; `at` is its due time in UTC."""
+
+    mark: str
+    icon: str
+    words: str
+    detail: str
+    at: datetime | None
+
+
+def face(
+    promise: ResponseTarget | Standing | None, zone: ZoneInfo, now: datetime, *, why: str = "", staff: bool = False
+) -> ClockFace:
+    """Return the face of a promise in the reader's zone, or of none with `why` there is none ("Basic plan").
+
+    Time until and after the due moment is calendar time, which is what people wait; what was used of a promise is
+    counted time, which is what was promised. `staff` chooses the words for the desk.
+    """
+    if promise is None:
+        return ClockFace("none", "minus", "No target", why, None)
+    if promise.met_at is not None:
+        return _answered(promise, promise.met_at, zone, now)
+    if promise.due_at is None:
+        left = timedelta(minutes=promise.minutes, seconds=-promise.counted_seconds)
+        waits = "when the customer replies" if staff else "when you reply"
+        return ClockFace("paused", "circle-pause", "Paused", f"{wording.hours(left)} left {waits}", None)
+    return _running(promise.due_at, zone, now)
+
+
+def _answered(promise: ResponseTarget | Standing, met_at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:
+    at = promise.due_at
+    if at is not None and met_at > at:
+        late = f"Missed by {duration(met_at - at)}"
+        return ClockFace("missed", "triangle-alert", late, f"Was due {inside(moment(at, zone, now))}", at)
+    taken = wording.hours(timedelta(seconds=promise.counted_seconds))
+    return ClockFace("met", "circle-check", f"Met in {taken}", f"Replied {inside(moment(met_at, zone, now))}", at)
+
+
+def _running(at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:
+    words = moment(at, zone, now)
+    if now > at:
+        return ClockFace("over", "triangle-alert", f"Late by {duration(now - at)}", f"Was due {inside(words)}", at)
+    left = f"Due in {duration(at - now)}"
+    if at - now <= SOON:
+        return ClockFace("soon", "clock-alert", left, words, at)
+    return ClockFace("ok", "clock", left, words, at) if at - now < NEAR else ClockFace("ok", "clock", words, left, at)
