@@ -95,5 +95,6 @@ class HolidaysForm(Form):
 
     days = TextAreaField(
         "Holidays to add, one a line",
+        filters=[stripped],
         validators=[DataRequired("There is no day to add."), Length(max=60_000, message="Take some days out.")],
     )
