@@ -1,4 +1,4 @@
-"""The desk: agents' queues, and the ticket with all that its answer needs."""
+"""The ticket at the desk: who has it, its status and severity."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from blueprints.access import actor, requires, roles
+from blueprints.access import actor, requires
 from blueprints.conversation import explained
 from blueprints.deskwork import seen_last, shown, ticket_here
 from blueprints.pages import (
@@ -14,7 +14,6 @@ from blueprints.pages import (
     conflict,
     invalid,
     page,
-    page_here,
     see_other,
     severity_choices,
     why_none,
@@ -25,49 +24,14 @@ from forms.base import choices
 from forms.tickets import SeverityForm
 from models import conversations, handling
 from models.base import Refused
-from models.catalogue import DoorName, Severity
+from models.catalogue import Severity
 from models.faces import face
-from models.listings import DeskWish, Queue, desk_counts, queue_of
 from models.people import Person, agents
 from models.permissions import Permission
-from models.prose import cleaned
-from models.tickets import Ticket, TicketState, desk_of, participants_of
+from models.tickets import Ticket, TicketState, participants_of
 from models.timelines import changes_since, timeline_of
 
 bp = Blueprint("desk", __name__)
-
-
-@bp.get("/desk")
-@requires(Permission.DESK)
-def index() -> Answer:
-    person, now, zone = actor(), clock.now(), zone_here()
-    wish, scope = _wish(), desk_of(person, roles())
-    if "go" in request.args and (exact := scope.find(wish.text)) is not None:
-        return see_other(f"/desk/{exact.key}")
-    rows, paging = queue_of(person, scope, wish, now=now)
-    return page(
-        "desk/index.html",
-        wish=wish,
-        rows=rows,
-        paging=paging,
-        counts=desk_counts(person, scope, now=now),
-        queues=list(Queue),
-        doors=list(DoorName),
-        faces={t.id: face(t.target, zone, now, why=why_none(t), staff=True) for t in rows},
-    )
-
-
-def _wish() -> DeskWish:
-    given = request.args
-    return DeskWish(
-        queue=next((q for q in Queue if q.value == given.get("queue")), Queue.DUE),
-        door=next((d for d in DoorName if d.value == given.get("door")), None),
-        when=given.get("when", "") if given.get("when") in {"late", "soon"} else "",
-        text=cleaned(given.get("q", ""))[:200].strip(),
-        page=page_here(),
-        after=given.get("after", "")[:80],
-        before=given.get("before", "")[:80],
-    )
 
 
 @bp.get("/desk/<key:key>")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wtforms import FileField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length
 
-from forms.base import Form, choices, stripped
+from forms.base import Form, choices, stripped, tidied
 from forms.sales import DayField
 from models.base import Refused
 from models.wording import WEEKDAYS, zones
@@ -95,6 +95,6 @@ class HolidaysForm(Form):
 
     days = TextAreaField(
         "Holidays to add, one a line",
-        filters=[stripped],
+        filters=[tidied],
         validators=[DataRequired("There is no day to add."), Length(max=60_000, message="Take some days out.")],
     )

@@ -1,27 +1,22 @@
-"""Lists of tickets: the customers' Requests and the desk's queues, filtered, sorted, counted and paged."""
+"""The customers' Requests: filtered, sorted, counted and paged; and how any list of tickets is counted and paged."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, true
 from sqlalchemy.orm import Session
 
-from models.base import Instant, Labelled, read
+from models.base import Labelled, read
 from models.catalogue import DoorName, Severity
 from models.lines import Line, lines_of
 from models.paging import COUNTED_TO, NUMBERED_TO, Ends, Order, Paging, within
 from models.people import Person
 from models.tickets import ACTIVE, Participant, Ticket, Tickets, TicketState
-
-# A value, or its place in a kept statement.
-Moment = datetime | BindParameter[datetime]
-Number = int | BindParameter[int]
 
 # Up to so many a person's requests are counted in one go.
 COUNTED_AT_ONCE = 5000
@@ -134,7 +129,7 @@ def requests_of(actor: Person, scope: Tickets, wish: Wish) -> Listing:
     per_state, shown, ids = (_tab.__wrapped__ if narrowed else _tab)(found, wish.status, wish.sort)
     counts = _per_status(scope.session, per_state, found)
     total = counts[wish.status]
-    return Listing(*_paged(scope.session, shown, ids, _ORDERS[wish.sort], wish, actor.page_size, total), counts)
+    return Listing(*paged(scope.session, shown, ids, ORDERS[wish.sort], wish, actor.page_size, total), counts)
 
 
 @lru_cache(maxsize=128)
@@ -145,7 +140,7 @@ def _tab(
     some = select(Ticket.state).where(found).limit(COUNTED_AT_ONCE + 1).subquery()
     per_state = select(some.c.state, func.count()).group_by(some.c.state)
     shown = found if status is Status.ALL else and_(found, _of_status(status))
-    return per_state, shown, _numbered(shown, _ORDERS[sort])
+    return per_state, shown, numbered(shown, ORDERS[sort])
 
 
 def _of_status(status: Status) -> ColumnElement[bool]:
@@ -155,7 +150,7 @@ def _of_status(status: Status) -> ColumnElement[bool]:
     return true() if status is Status.ALL else Ticket.state.in_(status.states)
 
 
-def _numbered(shown: ColumnElement[bool], order: Order) -> Select[int]:
+def numbered(shown: ColumnElement[bool], order: Order) -> Select[int]:
     """Return the statement for the ids of a page that is found by its number."""
     ids = select(Ticket.id).where(shown).order_by(*order.clauses())
     return ids.offset(bindparam("skip")).limit(bindparam("size"))
@@ -175,22 +170,22 @@ def _per_status(session: Session, per_state: Select[TicketState, int], found: Co
     by_state = {state: number for state, number in read(session, per_state)}  # noqa: C416 (rows are no pairs)
     if sum(by_state.values()) <= COUNTED_AT_ONCE:
         return {status: sum(by_state.get(state, 0) for state in status.states) for status in Status}
-    counted = read(session, _counting([found & _of_status(status) for status in Status])).one()
+    counted = read(session, counting([found & _of_status(status) for status in Status])).one()
     return dict(zip(Status, counted, strict=True))
 
 
-def _counting(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    """Return the statement that counts the tickets of each condition, to a thousand and one more."""
-    some = (select(Ticket.id).where(condition).limit(COUNTED_TO + 1).subquery() for condition in conditions)
+def counting(conditions: Sequence[ColumnElement[bool]], most: int = COUNTED_TO) -> Select[Any]:
+    """Return the statement that counts the tickets of each condition, to the most and one more."""
+    some = (select(Ticket.id).where(condition).limit(most + 1).subquery() for condition in conditions)
     return select(*(select(func.count()).select_from(each).scalar_subquery() for each in some))
 
 
-def _paged(
+def paged(
     session: Session,
     shown: ColumnElement[bool],
     ids: Select[int],
     order: Order,
-    wish: Wish | DeskWish,
+    wish: Any,  # noqa: ANN401 (that of any list: it has a page, places and addresses)
     size: int,
     total: int,
 ) -> tuple[list[Line], Paging]:
@@ -230,156 +225,10 @@ def _narrowed(actor: Person, scope: Tickets, wish: Wish) -> list[ColumnElement[b
 
 
 _LATEST = ((Ticket.updated_at, True), (Ticket.id, True))
-_ORDERS = {
+ORDERS = {
     Sort.UPDATED: Order(_LATEST),
     Sort.UPDATED_UP: Order(((Ticket.updated_at, False), (Ticket.id, False))),
     Sort.SEVERITY: Order(((Ticket.severity, False), *_LATEST)),
     Sort.SEVERITY_UP: Order(((Ticket.severity, True), *_LATEST)),
     Sort.CREATED: Order(((Ticket.created_at, True), (Ticket.id, True))),
 }
-_BY_DUE = Order(((Ticket.due_order, False), (Ticket.severity, False), (Ticket.updated_at, False), (Ticket.id, False)))
-
-
-class Queue(Labelled):
-    """The desk's lists."""
-
-    DUE = "due", "Due next"
-    UNASSIGNED = "unassigned", "Unassigned"
-    MINE = "mine", "Mine"
-    WAITING = "waiting", "Waiting for customer"
-    ALL = "all", "All open"
-    DONE = "done", "Resolved and closed"
-
-    @property
-    def icon(self) -> str:
-        """The name of its icon."""
-        return _ICONS[self.value]
-
-
-_ICONS = {
-    "due": "timer",
-    "unassigned": "inbox",
-    "mine": "user",
-    "waiting": "circle-pause",
-    "all": "list-checks",
-    "done": "history",
-}
-
-
-# The queues that the desk has a figure for.
-_FIGURES = tuple(queue for queue in Queue if queue is not Queue.DONE)
-
-
-@dataclass(frozen=True)
-class DeskCounts:
-    """The figures above and beside the queues."""
-
-    queues: dict[Queue, int]
-    doors: dict[DoorName, int]
-    late: int
-    soon: int
-
-
-@dataclass(frozen=True)
-class DeskWish:
-    """What an agent asked to see."""
-
-    queue: Queue = Queue.DUE
-    door: DoorName | None = None
-    when: str = ""
-    text: str = ""
-    page: int = 1
-    after: str = ""
-    before: str = ""
-
-    def beyond(self, page: int, side: str, place: str) -> str:
-        """Return the address of a page that goes on from a place; `side` is "after" or "before"."""
-        return self.href(page=page, **{side: place})
-
-    def href(self, **changes: object) -> str:
-        """Return the address of the queue with these changes."""
-        wish = replace(self, **{"page": 1, "after": "", "before": "", **changes})  # type: ignore[arg-type]
-        parts = {
-            "queue": "" if wish.queue is Queue.DUE else wish.queue.value,
-            "door": wish.door.value if wish.door else "",
-            "when": wish.when,
-            "q": wish.text,
-            "page": str(wish.page) if wish.page > 1 else "",
-            "after": wish.after,
-            "before": wish.before,
-        }
-        query = urlencode({name: value for name, value in parts.items() if value})
-        return f"/desk?{query}" if query else "/desk"
-
-
-def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) -> tuple[Sequence[Line], Paging]:
-    """Return the page of the queue, soonest due first, those without a running promise last."""
-    narrowed = _desk_narrowed(scope, wish, now)
-    counting, found, ids, order = (_queue.__wrapped__ if narrowed else _queue)(
-        and_(scope.condition, *narrowed) if narrowed else scope.condition, wish.queue, wish.door, actor.id
-    )
-    total = read(scope.session, counting).scalar() or 0
-    return _paged(scope.session, found, ids, order, wish, actor.page_size, total)
-
-
-@lru_cache(maxsize=128)
-def _queue(
-    condition: ColumnElement[bool], queue: Queue, door: DoorName | None, person_id: int
-) -> tuple[Select[int], ColumnElement[bool], Select[int], Order]:
-    """Return what a queue asks: how many there are, what it shows, and the ids of one page in its order."""
-    there = [Ticket.door == door] if door else []
-    found = and_(condition, _in_queue(queue, person_id), *there)
-    order = _ORDERS[Sort.UPDATED] if queue is Queue.DONE else _BY_DUE
-    return _counting([found]), found, _numbered(found, order), order
-
-
-def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
-    """Return all figures of the desk in one statement, each counted to a thousand and one more."""
-    asked = _desk_figures(scope.condition)
-    figures = read(scope.session, asked, me=actor.id, now=now, soon=now + timedelta(hours=1)).one()
-    queues, doors = list(_FIGURES), figures[len(_FIGURES) : len(_FIGURES) + len(DoorName)]
-    return DeskCounts(
-        dict(zip(queues, figures, strict=False)),
-        dict(zip(DoorName, doors, strict=True)),
-        late=figures[-2],
-        soon=figures[-1],
-    )
-
-
-@lru_cache(maxsize=8)
-def _desk_figures(condition: ColumnElement[bool]) -> Select[Any]:
-    wanted = [
-        *(_in_queue(queue, bindparam("me")) for queue in _FIGURES),
-        *(Ticket.active.is_(True) & (Ticket.door == door) for door in DoorName),
-        _due_before(bindparam("now", type_=Instant)),
-        _due_soon(bindparam("now", type_=Instant), bindparam("soon", type_=Instant)),
-    ]
-    return _counting([condition & one for one in wanted])
-
-
-def _due_before(now: Moment) -> ColumnElement[bool]:
-    return Ticket.active.is_(True) & (Ticket.due_order < now)
-
-
-def _due_soon(now: Moment, soon: Moment) -> ColumnElement[bool]:
-    return Ticket.active.is_(True) & (Ticket.due_order >= now) & (Ticket.due_order <= soon)
-
-
-def _in_queue(queue: Queue, person_id: Number) -> ColumnElement[bool]:
-    active = Ticket.active.is_(True)
-    return {
-        # Those that wait for their customer have no running promise: in the order of this queue they come last.
-        Queue.DUE: active & (Ticket.state != TicketState.WAITING),
-        Queue.UNASSIGNED: active & Ticket.assignee_id.is_(None),
-        Queue.MINE: active & (Ticket.assignee_id == person_id),
-        Queue.WAITING: Ticket.state == TicketState.WAITING,
-        Queue.ALL: active,
-        Queue.DONE: Ticket.active.is_(False),
-    }[queue]
-
-
-def _desk_narrowed(scope: Tickets, wish: DeskWish, now: datetime) -> list[ColumnElement[bool]]:
-    found = scope.matching(wish.text)
-    if wish.when:
-        found.append(_due_before(now) if wish.when == "late" else _due_soon(now, now + timedelta(hours=1)))
-    return found

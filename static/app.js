@@ -166,6 +166,8 @@
       rows[Math.max(0, Math.min(rows.length - 1, key === "j" ? here + 1 : here - 1))].focus();
       return;
     }
+    const pick = key === "x" && document.activeElement.closest("tr") && find("[data-pick]", document.activeElement.closest("tr"));
+    if (pick) pick.click();
     // A page names its own keys: data-key="r" is focused when it can be typed into, and pressed otherwise.
     const named = find(`[data-key="${CSS.escape(key)}"]`) || (key === "/" ? find("#q, [type=search]") : null);
     if (named) {

@@ -148,7 +148,7 @@ def _same_address(page: Page, element: Any, routes: Any) -> list[str]:
     found = []
     if element.get("hx-trigger", "").startswith("every "):
         # A part that refreshes itself has an address of its own, which answers just that part; the page has it as well.
-        here = resolves(routes, "GET", element.get("hx-get", ""))
+        here = resolves(routes, "GET", element.get("hx-get", "").partition("?")[0])
         return [] if here else [f"hx-get={element.get('hx-get')!r} leads to no route"]
     for attribute in ("hx-post", "hx-get"):
         if attribute in element.attrib and element.get(attribute) != plain:

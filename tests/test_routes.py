@@ -36,7 +36,7 @@ def test_every_page_that_somebody_reaches_is_a_good_page(
     wanted = {"auth.sign_in", "auth.ask_reset"} if not email else {"help_center.show", "tickets.index", "profile.show"}
     assert wanted <= set(seen), f"reached {sorted(seen)}"
     if email.startswith("agent"):
-        assert {"desk.index", "desk.show", "desk.edit_severity", "desk.print_view"} <= set(seen)
+        assert {"queues.index", "desk.show", "desk.edit_severity", "desk.print_view"} <= set(seen)
         assert {"arranging.links", "arranging.ask_merge", "arranging.ask_split", "macros.index", "macros.edit"} <= set(
             seen
         )

@@ -1,0 +1,142 @@
+"""The desk's queues: shown, narrowed, worked through one by one, or many tickets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from flask import Blueprint, g, request
+
+from blueprints.access import actor, may, requires, roles
+from blueprints.deskwork import number_in
+from blueprints.pages import Answer, invalid, page, page_here, polled, see_other, why_none, zone_here
+from extensions import clock, db
+from models import batches, conversations, handling
+from models.base import Refused
+from models.catalogue import DoorName, PlanName, Severity
+from models.faces import face
+from models.people import agents
+from models.permissions import Permission
+from models.prose import cleaned
+from models.queues import NOBODY, DeskWish, Queue, changed_since, desk_counts, queue_of
+from models.tickets import Ticket, TicketState, desk_of
+
+bp = Blueprint("queues", __name__)
+# In the year 9987: no clock shows a later moment, and every database can hold it.
+_LAST_MS = 253_000_000_000_000
+
+
+@bp.get("/desk")
+@requires(Permission.DESK)
+def index() -> Answer:
+    person, now, zone = actor(), clock.now(), zone_here()
+    wish, scope = _wish(), desk_of(person, roles())
+    if "go" in request.args and (exact := scope.find(wish.text)) is not None:
+        return see_other(f"/desk/{exact.key}")
+    rows, paging = queue_of(person, scope, wish, now=now)
+    return page(
+        "desk/index.html",
+        wish=wish,
+        rows=rows,
+        paging=paging,
+        counts=desk_counts(person, scope, now=now),
+        queues=list(Queue),
+        doors=list(DoorName),
+        plans=list(PlanName),
+        severities=list(Severity),
+        states=list(TicketState),
+        agents=agents(db.session()),
+        may_answer=may(Permission.ANSWER),
+        since=now,
+        changed=0,
+        back=wish.href(page=wish.page),
+        faces={t.id: face(t.target, zone, now, why=why_none(t), staff=True) for t in rows},
+    )
+
+
+def _wish() -> DeskWish:
+    given = request.args
+    assignee, organization = given.get("assignee", ""), given.get("organization", "")
+    return DeskWish(
+        queue=next((q for q in Queue if q.value == given.get("queue")), Queue.DUE),
+        door=next((d for d in DoorName if d.value == given.get("door")), None),
+        when=given.get("when", "") if given.get("when") in {"late", "soon"} else "",
+        plan=next((p for p in PlanName if p.value == given.get("plan")), None),
+        severity=next((s for s in Severity if s.value == given.get("severity")), None),
+        state=next((s for s in TicketState if s.value == given.get("state")), None),
+        assignee=assignee if assignee == NOBODY or number_in(assignee) else "",
+        organization=organization if len(organization) <= 60 else "",
+        text=cleaned(given.get("q", ""))[:200].strip(),
+        page=page_here(),
+        after=given.get("after", "")[:80],
+        before=given.get("before", "")[:80],
+    )
+
+
+@bp.get("/desk/changed")
+@requires(Permission.DESK)
+def changed() -> Answer:
+    # Nobody asked for this: a page that lies open must not keep a sign-in alive.
+    g.unattended = True
+    since = datetime.fromtimestamp(min(number_in(request.args.get("since", "")), _LAST_MS) / 1000, UTC)
+    here = _here(request.args.get("back", ""))
+    return polled("desk/_changed.html", since=since, changed=changed_since(desk_of(actor(), roles()), since), back=here)
+
+
+def _here(address: str) -> str:
+    """Return the address if it is a queue of ours, else that of the first queue."""
+    parts = urlsplit(address)
+    return address if (parts.scheme, parts.netloc, parts.path) == ("", "", "/desk") else "/desk"
+
+
+@bp.post("/desk/next")
+@requires(Permission.ANSWER)
+def take_next() -> Answer:
+    ticket = batches.take_next(desk_of(actor(), roles()), actor(), now=clock.now())
+    if ticket is None:
+        db.session.rollback()
+        return see_other("/desk?queue=unassigned", warn="No ticket waits for an assignee. Look at what is due next.")
+    db.session.commit()
+    return see_other(f"/desk/{ticket.key}", good=f"{ticket.key} is yours.")
+
+
+@bp.post("/desk/together/assignee")
+@requires(Permission.ANSWER)
+def assign_together() -> Answer:
+    given, now = request.form.get("assignee", ""), clock.now()
+    assignee = next((person for person in agents(db.session()) if str(person.id) == given), None)
+
+    def assign(ticket: Ticket) -> None:
+        handling.assign(ticket, actor(), assignee, now=now)
+
+    wrong = "" if assignee or given == NOBODY else "Choose one of the support agents, or nobody."
+    return _together(assign, f"given to {assignee.name}" if assignee else "without an assignee now", wrong)
+
+
+@bp.post("/desk/together/state")
+@requires(Permission.ANSWER)
+def set_state_together() -> Answer:
+    state, now = next((s for s in TicketState if s.value == request.form.get("state")), None), clock.now()
+
+    if state is None:
+        return _together(lambda _: None, "", "Choose a status from the list.")
+
+    def set_state(ticket: Ticket) -> None:
+        conversations.set_state(ticket, actor(), state, now=now)
+
+    return _together(set_state, f"{state.desk_label} now")
+
+
+def _together(verb: Callable[[Ticket], None], words: str, wrong: str = "") -> Answer:
+    """Change the chosen tickets, all or none, and go back to the queue that they were chosen in."""
+    keys, back = request.form.getlist("ticket"), _here(request.form.get("back", ""))
+    try:
+        if wrong:
+            raise Refused(wrong)  # noqa: TRY301 (told like every other reason)
+        many = batches.change_all(desk_of(actor(), roles()), keys, verb)
+    except Refused as refused:
+        db.session.rollback()
+        return invalid("desk/together.html", reason=refused.reason, back=back)
+    db.session.commit()
+    return see_other(back, good=f"{many} ticket{'' if many == 1 else 's'} {'is' if many == 1 else 'are'} {words}.")

@@ -1,0 +1,230 @@
+"""The desk's queues: what waits for whom, soonest due first; narrowed, counted and paged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, select
+
+from models.base import Instant, Labelled, read
+from models.catalogue import DoorName, PlanName, Severity
+from models.lines import Line
+from models.listings import ORDERS, Sort, counting, numbered, paged
+from models.organizations import Organization
+from models.paging import Order, Paging
+from models.people import Person
+from models.tickets import BY_DUE, Ticket, Tickets, TicketState
+
+# Whose tickets they are that nobody has.
+NOBODY = "nobody"
+CHANGED_MOST = 99
+
+# A value, or its place in a kept statement.
+Moment = datetime | BindParameter[datetime]
+Number = int | BindParameter[int]
+
+BY_DUE_ORDER = Order(tuple((getattr(Ticket, name), False) for name in BY_DUE))
+
+
+class Queue(Labelled):
+    """The desk's lists."""
+
+    DUE = "due", "Due next"
+    UNASSIGNED = "unassigned", "Unassigned"
+    MINE = "mine", "Mine"
+    WAITING = "waiting", "Waiting for customer"
+    ALL = "all", "All open"
+    DONE = "done", "Resolved and closed"
+
+    @property
+    def icon(self) -> str:
+        """The name of its icon."""
+        return _ICONS[self.value]
+
+
+_ICONS = {
+    "due": "timer",
+    "unassigned": "inbox",
+    "mine": "user",
+    "waiting": "circle-pause",
+    "all": "list-checks",
+    "done": "history",
+}
+
+
+# The queues that the desk has a figure for.
+_FIGURES = tuple(queue for queue in Queue if queue is not Queue.DONE)
+
+
+@dataclass(frozen=True)
+class DeskCounts:
+    """The figures above and beside the queues."""
+
+    queues: dict[Queue, int]
+    doors: dict[DoorName, int]
+    late: int
+    soon: int
+
+
+@dataclass(frozen=True)
+class DeskWish:
+    """What an agent asked to see."""
+
+    queue: Queue = Queue.DUE
+    door: DoorName | None = None
+    when: str = ""
+    plan: PlanName | None = None
+    severity: Severity | None = None
+    state: TicketState | None = None
+    # The id of an agent, or "nobody".
+    assignee: str = ""
+    organization: str = ""
+    text: str = ""
+    page: int = 1
+    after: str = ""
+    before: str = ""
+
+    def beyond(self, page: int, side: str, place: str) -> str:
+        """Return the address of a page that goes on from a place; `side` is "after" or "before"."""
+        return self.href(page=page, **{side: place})
+
+    def href(self, **changes: object) -> str:
+        """Return the address of the queue with these changes."""
+        wish = replace(self, **{"page": 1, "after": "", "before": "", **changes})  # type: ignore[arg-type]
+        parts = {
+            "queue": "" if wish.queue is Queue.DUE else wish.queue.value,
+            "door": wish.door.value if wish.door else "",
+            "when": wish.when,
+            "plan": wish.plan.value if wish.plan else "",
+            "severity": wish.severity.value if wish.severity else "",
+            "state": wish.state.value if wish.state else "",
+            "assignee": wish.assignee,
+            "organization": wish.organization,
+            "q": wish.text,
+            "page": str(wish.page) if wish.page > 1 else "",
+            "after": wish.after,
+            "before": wish.before,
+        }
+        query = urlencode({name: value for name, value in parts.items() if value})
+        return f"/desk?{query}" if query else "/desk"
+
+    @property
+    def filtered(self) -> bool:
+        """Whether anything but the queue narrows what is shown."""
+        return bool(self.door or self.when or self.text or self.chosen)
+
+    @property
+    def chosen(self) -> bool:
+        """Whether one of the lists above the queue narrows it."""
+        return bool(self.plan or self.severity or self.state or self.assignee or self.organization)
+
+    def alone(self, queue: Queue, **changes: object) -> str:
+        """Return the address of a queue without anything that narrows this one."""
+        return DeskWish(queue=queue, **changes).href()  # type: ignore[arg-type]
+
+
+def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) -> tuple[Sequence[Line], Paging]:
+    """Return the page of the queue, soonest due first, those without a running promise last."""
+    narrowed = _desk_narrowed(scope, wish, now)
+    total_of, found, ids, order = (_queue.__wrapped__ if narrowed else _queue)(
+        and_(scope.condition, *narrowed) if narrowed else scope.condition, wish.queue, wish.door, actor.id
+    )
+    total = read(scope.session, total_of).scalar() or 0
+    return paged(scope.session, found, ids, order, wish, actor.page_size, total)
+
+
+@lru_cache(maxsize=128)
+def _queue(
+    condition: ColumnElement[bool], queue: Queue, door: DoorName | None, person_id: int
+) -> tuple[Select[int], ColumnElement[bool], Select[int], Order]:
+    """Return what a queue asks: how many there are, what it shows, and the ids of one page in its order."""
+    there = [Ticket.door == door] if door else []
+    found = and_(condition, _in_queue(queue, person_id), *there)
+    order = ORDERS[Sort.UPDATED] if queue is Queue.DONE else BY_DUE_ORDER
+    return counting([found]), found, numbered(found, order), order
+
+
+def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
+    """Return all figures of the desk in one statement, each counted to a thousand and one more."""
+    asked = _desk_figures(scope.condition)
+    figures = read(scope.session, asked, me=actor.id, now=now, soon=now + timedelta(hours=1)).one()
+    queues, doors = list(_FIGURES), figures[len(_FIGURES) : len(_FIGURES) + len(DoorName)]
+    return DeskCounts(
+        dict(zip(queues, figures, strict=False)),
+        dict(zip(DoorName, doors, strict=True)),
+        late=figures[-2],
+        soon=figures[-1],
+    )
+
+
+@lru_cache(maxsize=8)
+def _desk_figures(condition: ColumnElement[bool]) -> Select[Any]:
+    wanted = [
+        *(_in_queue(queue, bindparam("me")) for queue in _FIGURES),
+        *(Ticket.active.is_(True) & (Ticket.door == door) for door in DoorName),
+        _due_before(bindparam("now", type_=Instant)),
+        _due_soon(bindparam("now", type_=Instant), bindparam("soon", type_=Instant)),
+    ]
+    return counting([condition & one for one in wanted])
+
+
+def _due_before(now: Moment) -> ColumnElement[bool]:
+    return Ticket.active.is_(True) & (Ticket.due_order < now)
+
+
+def _due_soon(now: Moment, soon: Moment) -> ColumnElement[bool]:
+    return Ticket.active.is_(True) & (Ticket.due_order >= now) & (Ticket.due_order <= soon)
+
+
+def _in_queue(queue: Queue, person_id: Number) -> ColumnElement[bool]:
+    active = Ticket.active.is_(True)
+    return {
+        # Those that wait for their customer have no running promise: in the order of this queue they come last.
+        Queue.DUE: active & (Ticket.state != TicketState.WAITING),
+        Queue.UNASSIGNED: active & Ticket.assignee_id.is_(None),
+        Queue.MINE: active & (Ticket.assignee_id == person_id),
+        Queue.WAITING: Ticket.state == TicketState.WAITING,
+        Queue.ALL: active,
+        Queue.DONE: Ticket.active.is_(False),
+    }[queue]
+
+
+def _desk_narrowed(scope: Tickets, wish: DeskWish, now: datetime) -> list[ColumnElement[bool]]:
+    found = scope.matching(wish.text)
+    for column, value in ((Ticket.plan, wish.plan), (Ticket.severity, wish.severity), (Ticket.state, wish.state)):
+        if value:
+            found.append(column == value)
+    if wish.assignee:
+        mine = Ticket.assignee_id.is_(None) if wish.assignee == NOBODY else Ticket.assignee_id == int(wish.assignee)
+        found.append(mine)
+    if wish.organization:
+        named = select(Organization.id).where(Organization.slug == wish.organization).scalar_subquery()
+        found.append(Ticket.organization_id == named)
+    if wish.when:
+        found.append(_due_before(now) if wish.when == "late" else _due_soon(now, now + timedelta(hours=1)))
+    return found
+
+
+def changed_since(scope: Tickets, since: datetime) -> int:
+    """Return how many tickets have changed since then, counted to a hundred; each half comes from an index."""
+    later = Ticket.updated_at > bindparam("since", type_=Instant)
+    halves = [scope.condition & Ticket.active.is_(active) & later for active in (True, False)]
+    counted = read(scope.session, counting(halves, CHANGED_MOST), since=since).one()
+    return min(int(sum(counted)), CHANGED_MOST + 1)
+
+
+def first_waiting(scope: Tickets, but: Sequence[str] = ()) -> str | None:
+    """Return the key of the unassigned ticket that is due next and waits for us; None when there is none."""
+    waits = _in_queue(Queue.UNASSIGNED, 0) & (Ticket.state != TicketState.WAITING)
+    query = select(Ticket.key).where(scope.condition, waits).order_by(*BY_DUE_ORDER.clauses()).limit(1)
+    if but:
+        query = query.where(Ticket.key.not_in(but))
+    if scope.session.get_bind().dialect.name == "postgresql":
+        # What somebody else is taking just now is not waited for.
+        query = query.with_for_update(skip_locked=True, key_share=True)
+    return scope.session.scalar(query)
