@@ -1,7 +1,7 @@
 """A list as a workbook (Office Open XML), written while it is sent: it never stands whole in memory or on a disk.
 
 The libraries that write workbooks make the whole file first, which a hundred thousand rows keep a reader waiting for.
-Of the format this needs four fixed parts and one sheet, whose cells are texts and numbers and never formulas. Source:
+Of the format this needs five fixed parts and one sheet, whose cells are texts and numbers and never formulas. Source:
 ECMA-376, part 1, 18.3 (worksheets) and 18.18.11 (the type `inlineStr`).
 """
 
@@ -26,7 +26,9 @@ _PARTS = {
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
         f'<Override PartName="/xl/workbook.xml" ContentType="{KIND}.main+xml"/>'
         '<Override PartName="/xl/worksheets/sheet1.xml" '
-        'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>'
+        'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/>'
+        '<Override PartName="/xl/styles.xml" '
+        'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xml"/></Types>'
     ),
     "_rels/.rels": (
         f'<Relationships xmlns="{_PACKAGE}/relationships">'
@@ -36,9 +38,16 @@ _PARTS = {
         f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets><sheet name="Sheet1" sheetId="1" r:id="r1"/></sheets>'
         "</workbook>"
     ),
+    # Without any style, some readers complain.
+    "xl/styles.xml": (
+        f'<styleSheet xmlns="{_MAIN}"><fonts count="1"><font/></fonts><fills count="1"><fill><patternFill/></fill></fills>'
+        '<borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>'
+        '<cellXfs count="1"><xf/></cellXfs></styleSheet>'
+    ),
     "xl/_rels/workbook.xml.rels": (
         f'<Relationships xmlns="{_PACKAGE}/relationships">'
-        f'<Relationship Id="r1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>'
+        f'<Relationship Id="r1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
+        f'<Relationship Id="r2" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>'
     ),
 }
 # What XML 1.0 has no way to write.
