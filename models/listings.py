@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, true
 from sqlalchemy.orm import Session
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 from models.base import Labelled, read
 from models.catalogue import DoorName, Severity
 from models.lines import Line, lines_of
-from models.paging import COUNTED_TO, NUMBERED_TO, Ends, Order, Paging, within
+from models.paging import COUNTED_TO, NUMBERED_TO, Ends, Order, PagedWish, Paging, within
 from models.people import Person
 from models.tickets import ACTIVE, Participant, Ticket, Tickets, TicketState
 
@@ -62,7 +61,7 @@ class By(Labelled):
 
 
 @dataclass(frozen=True)
-class Wish:
+class Wish(PagedWish):
     """What somebody asked to see; every choice is in the address."""
 
     status: Status = Status.OPEN
@@ -73,32 +72,21 @@ class Wish:
     organization: int | None = None
     organization_slug: str = ""
     text: str = ""
-    page: int = 1
-    # The place of a row: behind the numbered pages, a page goes on after it, or ends before it.
-    after: str = ""
-    before: str = ""
 
-    def beyond(self, page: int, side: str, place: str) -> str:
-        """Return the address of a page that goes on from a place; `side` is "after" or "before"."""
-        return self.href(page=page, **{side: place})
+    path = "/requests"
 
-    def href(self, **changes: object) -> str:
-        """Return the address of the list with these changes; what is the default is left out."""
-        wish = replace(self, **{"page": 1, "after": "", "before": "", **changes})  # type: ignore[arg-type]
-        parts = {
-            "q": wish.text,
-            "status": "" if wish.status is Status.OPEN else wish.status.value,
-            "door": wish.door.value if wish.door else "",
-            "severity": wish.severity.value if wish.severity else "",
-            "by": wish.by.value,
-            "organization": wish.organization_slug,
-            "sort": "" if wish.sort is Sort.UPDATED else wish.sort.value,
-            "page": str(wish.page) if wish.page > 1 else "",
-            "after": wish.after,
-            "before": wish.before,
+    @property
+    def parts(self) -> dict[str, str]:
+        """The choices as the address has them."""
+        return {
+            "q": self.text,
+            "status": "" if self.status is Status.OPEN else self.status.value,
+            "door": self.door.value if self.door else "",
+            "severity": self.severity.value if self.severity else "",
+            "by": self.by.value,
+            "organization": self.organization_slug,
+            "sort": "" if self.sort is Sort.UPDATED else self.sort.value,
         }
-        query = urlencode({name: value for name, value in parts.items() if value})
-        return f"/requests?{query}" if query else "/requests"
 
     @property
     def filtered(self) -> bool:
@@ -185,7 +173,7 @@ def paged(
     shown: ColumnElement[bool],
     ids: Select[int],
     order: Order,
-    wish: Any,  # noqa: ANN401 (that of any list: it has a page, places and addresses)
+    wish: PagedWish,
     size: int,
     total: int,
 ) -> tuple[list[Line], Paging]:

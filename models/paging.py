@@ -7,9 +7,10 @@ the row that it goes on from, whose place its address names: it costs the same a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, UnaryExpression, and_, or_
 
@@ -18,6 +19,34 @@ from models.base import Instant
 COUNTED_TO = 1000
 NUMBERED_TO = 40
 PAGE_MOST = 1_000_000
+
+
+@dataclass(frozen=True)
+class PagedWish:
+    """What somebody asked to see of a list, and which page of it; every choice is in the address."""
+
+    page: int = 1
+    # The place of a row: behind the numbered pages, a page goes on after it, or ends before it.
+    after: str = ""
+    before: str = ""
+
+    path: ClassVar[str]
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The choices as the address has them; what is the default is "" and left out."""
+        raise NotImplementedError
+
+    def href(self, **changes: object) -> str:
+        """Return the address of the list with these changes, on its first page unless one is among them."""
+        wish = replace(self, **{"page": 1, "after": "", "before": "", **changes})  # type: ignore[arg-type]
+        place = {"page": str(wish.page) if wish.page > 1 else "", "after": wish.after, "before": wish.before}
+        query = urlencode({name: value for name, value in (wish.parts | place).items() if value})
+        return f"{self.path}?{query}" if query else self.path
+
+    def beyond(self, page: int, side: str, place: str) -> str:
+        """Return the address of a page that goes on from a place; `side` is "after" or "before"."""
+        return self.href(page=page, **{side: place})
 
 
 def many(number: int) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, select
 
@@ -16,7 +15,7 @@ from models.catalogue import DoorName, PlanName, Severity
 from models.lines import Line
 from models.listings import ORDERS, Sort, counting, numbered, paged
 from models.organizations import Organization
-from models.paging import Order, Paging
+from models.paging import Order, PagedWish, Paging
 from models.people import Person
 from models.tickets import BY_DUE, Ticket, Tickets, TicketState
 
@@ -72,7 +71,7 @@ class DeskCounts:
 
 
 @dataclass(frozen=True)
-class DeskWish:
+class DeskWish(PagedWish):
     """What an agent asked to see."""
 
     queue: Queue = Queue.DUE
@@ -85,33 +84,23 @@ class DeskWish:
     assignee: str = ""
     organization: str = ""
     text: str = ""
-    page: int = 1
-    after: str = ""
-    before: str = ""
 
-    def beyond(self, page: int, side: str, place: str) -> str:
-        """Return the address of a page that goes on from a place; `side` is "after" or "before"."""
-        return self.href(page=page, **{side: place})
+    path = "/desk"
 
-    def href(self, **changes: object) -> str:
-        """Return the address of the queue with these changes."""
-        wish = replace(self, **{"page": 1, "after": "", "before": "", **changes})  # type: ignore[arg-type]
-        parts = {
-            "queue": "" if wish.queue is Queue.DUE else wish.queue.value,
-            "door": wish.door.value if wish.door else "",
-            "when": wish.when,
-            "plan": wish.plan.value if wish.plan else "",
-            "severity": wish.severity.value if wish.severity else "",
-            "state": wish.state.value if wish.state else "",
-            "assignee": wish.assignee,
-            "organization": wish.organization,
-            "q": wish.text,
-            "page": str(wish.page) if wish.page > 1 else "",
-            "after": wish.after,
-            "before": wish.before,
+    @property
+    def parts(self) -> dict[str, str]:
+        """The choices as the address has them."""
+        return {
+            "queue": "" if self.queue is Queue.DUE else self.queue.value,
+            "door": self.door.value if self.door else "",
+            "when": self.when,
+            "plan": self.plan.value if self.plan else "",
+            "severity": self.severity.value if self.severity else "",
+            "state": self.state.value if self.state else "",
+            "assignee": self.assignee,
+            "organization": self.organization,
+            "q": self.text,
         }
-        query = urlencode({name: value for name, value in parts.items() if value})
-        return f"/desk?{query}" if query else "/desk"
 
     @property
     def filtered(self) -> bool:
