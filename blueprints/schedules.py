@@ -91,10 +91,8 @@ def _shown(calendar: Calendar, form: Form | None = None) -> dict[str, Any]:
 @requires(Permission.ADMINISTRATION)
 def update(id: int) -> Answer:  # noqa: A002
     calendar, form = calendar_of(db.session(), id), CalendarForm()
-    if not form.validate():
-        return invalid("admin/calendar.html", **_shown(calendar, form))
-    if form.was.data != str(calendar.version):
-        return _outdated(calendar, form)
+    if (answer := _not_yet(calendar, form)) is not None:
+        return answer
     try:
         name, zone = form.name.data or "", form.zone.data
         moved = schedules.change(calendar, actor(), name, zone, form.week, now=clock.now())
@@ -103,6 +101,13 @@ def update(id: int) -> Answer:  # noqa: A002
         return invalid("admin/calendar.html", **_shown(calendar, form))
     db.session.commit()
     return see_other(f"{LIST}/{id}", good=f"The calendar is saved.{_counted(moved)}")
+
+
+def _not_yet(calendar: Calendar, form: CalendarForm) -> Answer | None:
+    """Answer a form that cannot be taken as it is, or that somebody else was quicker than; None for a good one."""
+    if not form.validate():
+        return invalid("admin/calendar.html", **_shown(calendar, form))
+    return _outdated(calendar, form) if form.was.data != str(calendar.version) else None
 
 
 def _outdated(calendar: Calendar, form: CalendarForm) -> Answer:
@@ -123,10 +128,8 @@ def _counted(number: int) -> str:
 @requires(Permission.ADMINISTRATION)
 def effect(id: int) -> Answer:  # noqa: A002
     calendar, form = calendar_of(db.session(), id), CalendarForm()
-    if not form.validate():
-        return invalid("admin/calendar.html", **_shown(calendar, form))
-    if form.was.data != str(calendar.version):
-        return _outdated(calendar, form)
+    if (answer := _not_yet(calendar, form)) is not None:
+        return answer
     try:
         new = schedules.proposed(calendar, form.name.data or "", form.zone.data, form.week)
     except Refused as refused:

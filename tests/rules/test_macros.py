@@ -18,9 +18,14 @@ AGENT, OTHER = "agent@support.example", "agent2@support.example"
 
 
 def text(
-    name: str = "Hello", body: str = "Hello {{customer.first_name}}", *, shared: bool = False, **more: object
+    name: str = "Hello",
+    body: str = "Hello {{customer.first_name}}",
+    *,
+    then: TicketState | None = None,
+    take: bool = False,
+    shared: bool = False,
 ) -> MacroText:
-    return MacroText(name, body, **({"then": None, "take": False} | more), shared=shared)  # type: ignore[arg-type]
+    return MacroText(name, body, then, take, shared)
 
 
 def write(town: Town, what: MacroText, email: str = AGENT) -> int:
