@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from models.base import Refused
 from models.icalendars import BYTES_MOST, holidays_in, written_days
 
+pytestmark = pytest.mark.plain
+
 TODAY = date(2027, 3, 1)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from models.calendars import Hours
 from models.catalogue import PlanName, Severity, Target
 from models.promises import ZERO, ResponseTarget, Result, used
 from models.timetables import EVER, Timetable
+
+pytestmark = pytest.mark.plain
 
 START = datetime(2027, 3, 26, 13, tzinfo=UTC)  # the Friday before Berlin's clocks go forward
 MINUTE = timedelta(minutes=1)

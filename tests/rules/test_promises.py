@@ -17,6 +17,8 @@ from models.catalogue import Target
 from models.explanations import MOST_SHOWN, Kind, explain
 from models.promises import Pause, due, used
 
+pytestmark = pytest.mark.plain
+
 BERLIN = ZoneInfo("Europe/Berlin")
 NINE_TO_FIVE = (((540, 1020),),) * 5 + ((), ())
 WHOLE = (((0, 1440),),) * 7

@@ -14,6 +14,8 @@ from models.faces import ClockFace, face
 from models.promises import ResponseTarget, Result
 from models.timetables import EVER, SETTLED, Timetable
 
+pytestmark = pytest.mark.plain
+
 BERLIN = ZoneInfo("Europe/Berlin")
 NINE_TO_FIVE = (((540, 1020),),) * 5 + ((), ())
 WHOLE = (((0, 1440),),) * 7
