@@ -21,6 +21,7 @@ from models.circles import writers_of
 from models.macros import filled, macro_of
 from models.permissions import Permission
 from models.prose import cleaned
+from models.replies import Known, known_of
 from models.tickets import Ticket, TicketState
 from models.timelines import Entry, changes_since
 
@@ -36,10 +37,11 @@ def send(key: str) -> Answer:
         if not all([form.validate(), take_files(form, place, ticket)]):
             check_first(place)
             return refused_answer(ticket, form)
-        if changes := changes_since(ticket, actor(), seen_last()):
+        known = known_of(ticket, actor(), place=place, key=given_key(), seen=seen_last())
+        if known.others and (changes := changes_since(ticket, actor(), seen_last())):
             check_first(place)
             return _outdated(ticket, form, place, changes)
-        words, spot = once(place, lambda: _say(ticket, form, place))
+        words, spot = once(place, lambda: _say(ticket, form, place, known))
     except SentBefore as before:
         return see_other(f"/desk/{before.key}")
     except Refused as refused:
@@ -54,12 +56,13 @@ def _outdated(ticket: Ticket, form: AnswerForm, place: str, changes: Sequence[En
     return conflict("desk/show.html", **shown(ticket, form, changes=changes))
 
 
-def _say(ticket: Ticket, form: AnswerForm, place: str) -> tuple[str, str]:
+def _say(ticket: Ticket, form: AnswerForm, place: str, known: Known) -> tuple[str, str]:
     now, undo, body = clock.now(), outside().undo, form.body.data or ""
     key = given_key()
-    same: dict[str, Any] = {"key": key, "take": form.take.data, "draft": draft_to_send(actor(), place, key)}
+    draft = draft_to_send(actor(), place, key) if known.files else None
+    same: dict[str, Any] = {"key": key, "take": form.take.data, "draft": draft}
     if form.mode.data == "note":
-        comment = conversations.note(ticket, actor(), body, now=now, **same)
+        comment = conversations.note(ticket, actor(), body, now=now, known=known, **same)
         words = "Internal note added. Customers do not see it."
     else:
         then = next((s for s in TicketState if s.value == form.then.data), None)
@@ -68,7 +71,7 @@ def _say(ticket: Ticket, form: AnswerForm, place: str) -> tuple[str, str]:
             comment = sending.send(ticket, actor(), body, now=now, until=until, then=then, **same)
             words = f"Reply sent. It reaches the customer in {undo.seconds} seconds; until then you can undo it."
         else:
-            comment = conversations.answer(ticket, actor(), body, now=now, then=then, **same)
+            comment = conversations.answer(ticket, actor(), body, now=now, then=then, known=known, **same)
             words = "Reply sent to the customer."
     return words, f"message-{comment.id}"
 

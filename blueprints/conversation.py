@@ -23,6 +23,7 @@ from models.explanations import Explanation
 from models.faces import face
 from models.promises import Result
 from models.prose import cleaned, rendered
+from models.replies import known_of
 from models.tickets import Ticket, sent_with
 from models.timetables import timetable_for
 
@@ -38,11 +39,12 @@ def comment_form(kind: type[F], draft: Draft | None, given: Mapping[str, Any] | 
 
 def commented(ticket: Ticket, form: CommentForm, place: str, verb: Callable[..., Any]) -> tuple[str, str]:
     """Send the message by the verb and return where to go and what to say."""
-    draft, now = draft_to_send(actor(), place, given_key()), clock.now()
+    known, now = known_of(ticket, actor(), place=place, key=given_key(), followers=True), clock.now()
+    draft = draft_to_send(actor(), place, given_key()) if known.files else None
     if verb.__name__ == "follow_up":
         key = verb(actor(), ticket, form.body.data, key=given_key(), now=now, draft=draft)
         return f"/requests/{key}", f"{key} created. It follows {ticket.key}."
-    comment = verb(ticket, actor(), form.body.data, now=now, key=given_key(), draft=draft)
+    comment = verb(ticket, actor(), form.body.data, now=now, key=given_key(), draft=draft, known=known)
     return f"/requests/{ticket.key}#message-{comment.id}", "Your reply is sent."
 
 

@@ -11,13 +11,14 @@ from models.base import Refused, session_of
 from models.calendars import Hours, hours_for
 from models.catalogue import catalogue_at
 from models.drafts import Draft
-from models.events import EventKind, record
+from models.events import EventKind, gathered, record
 from models.following import followers_of, marked
 from models.notices import note_event, post, tell
 from models.outbox import Letter
 from models.people import Person, agents
 from models.promises import Breach, ResponseTarget
 from models.prose import BODY_MOST, RENDERER, cleaned, rendered
+from models.replies import Known, known_of
 from models.search import add_text, scope_of
 from models.tickets import ACTIVE, REOPEN_FOR, Comment, Ticket, TicketState
 from models.timetables import Timetable, timetable_for
@@ -26,25 +27,34 @@ FINAL = "This request is closed. Open a follow-up: it is linked to this one, and
 
 
 def reply(
-    ticket: Ticket, actor: Person, body: str, *, now: datetime, key: str | None = None, draft: Draft | None = None
+    ticket: Ticket,
+    actor: Person,
+    body: str,
+    *,
+    now: datetime,
+    key: str | None = None,
+    draft: Draft | None = None,
+    known: Known | None = None,
 ) -> Comment:
     """Add a customer's reply; a request that waits or is resolved opens again. Raises Refused on a closed one.
 
-    `key` is the form's own: who sends it again meets IntegrityError. `draft` is the one whose files it takes along.
+    `key` is the form's own: who sends it again meets IntegrityError. `draft` is the one whose files it takes along, and
+    `known` what was asked already.
     """
     if ticket.is_final(now):
         raise Refused(FINAL, "body")
-    comment = say(ticket, actor, body, now=now, key=key, draft=draft)
+    known = known or known_of(ticket, actor, followers=True)
+    comment = say(ticket, actor, body, now=now, key=key, draft=draft, entries=known.entries)
     before = ticket.state
     if before is TicketState.RESOLVED:
-        _open_again(ticket, actor, now=now)
+        _open_again(ticket, actor, now=now, hours=known.hours)
     elif before is TicketState.WAITING:
-        move(ticket, actor, TicketState.OPEN, now=now)
-    tell(ticket, actor, Letter.TICKET_REPLIED, now=now, comment=comment, followers=True)
+        move(ticket, actor, TicketState.OPEN, now=now, hours=known.hours)
+    post(ticket, known.audience(ticket, actor), Letter.TICKET_REPLIED, now=now, actor=actor, comment=comment)
     return comment
 
 
-def answer(
+def answer(  # noqa: PLR0913 (each names one thing that an answer is)
     ticket: Ticket,
     actor: Person,
     body: str,
@@ -54,14 +64,17 @@ def answer(
     key: str | None = None,
     take: bool = False,
     draft: Draft | None = None,
+    known: Known | None = None,
 ) -> Comment:
     """Add an agent's public reply, which meets the promise, and leave the ticket in the state `then`.
 
-    With `take` the agent becomes the assignee, also in somebody's place. Raises Refused on a closed ticket.
+    With `take` the agent becomes the assignee, also in somebody's place; `known` is what was asked already. Raises
+    Refused on a closed ticket.
     """
     refuse_closed(ticket, now)
-    comment = say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True)
-    conclude(ticket, actor, comment, now=now, then=then, take=take)
+    known = known or known_of(ticket, actor)
+    comment = say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True, entries=known.entries)
+    conclude(ticket, actor, comment, now=now, then=then, take=take, known=known)
     return comment
 
 
@@ -72,19 +85,26 @@ def refuse_closed(ticket: Ticket, now: datetime) -> None:
 
 
 def conclude(
-    ticket: Ticket, actor: Person, comment: Comment, *, now: datetime, then: TicketState | None, take: bool
+    ticket: Ticket,
+    actor: Person,
+    comment: Comment,
+    *,
+    now: datetime,
+    then: TicketState | None,
+    take: bool,
+    known: Known,
 ) -> None:
     """Do what an agent's public reply brings: the promise met, an assignee, the state, the mail.
 
     Source: product rule 8.1, the first public reply by a human agent meets the promise.
     """
-    _meet(ticket, actor, now=now)
-    if ticket.assignee_id is None or (take and ticket.assignee_id != actor.id):
-        hand_to(ticket, actor, actor, now=now)
-    move(
-        ticket, actor, then or (TicketState.IN_PROGRESS if ticket.state is TicketState.OPEN else ticket.state), now=now
-    )
-    tell(ticket, actor, Letter.TICKET_REPLIED, now=now, comment=comment)
+    with gathered(session_of(ticket)):
+        _meet(ticket, actor, now=now, hours=known.hours)
+        if ticket.assignee_id is None or (take and ticket.assignee_id != actor.id):
+            hand_to(ticket, actor, actor, now=now)
+        state = then or (TicketState.IN_PROGRESS if ticket.state is TicketState.OPEN else ticket.state)
+        move(ticket, actor, state, now=now, hours=known.hours)
+    post(ticket, known.audience(ticket, actor), Letter.TICKET_REPLIED, now=now, actor=actor, comment=comment)
 
 
 def note(
@@ -96,12 +116,15 @@ def note(
     key: str | None = None,
     take: bool = False,
     draft: Draft | None = None,
+    known: Known | None = None,
 ) -> Comment:
     """Add an internal note: no customer sees it, gets mail for it, or can find it.
 
     Agents whom it mentions get a letter, each one, and so do those who follow the ticket.
     """
-    comment = say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True, kind=EventKind.TICKET_NOTED)
+    entries = known.entries if known else None
+    kind = EventKind.TICKET_NOTED
+    comment = say(ticket, actor, body, now=now, key=key, draft=draft, by_staff=True, kind=kind, entries=entries)
     mentioned: list[Person] = []
     if "@" in comment.source:
         comment.html, mentioned = marked(comment.html, agents(session_of(ticket)))
@@ -130,10 +153,12 @@ def say(  # noqa: PLR0913 (each names one thing that a message is)
     by_staff: bool = False,
     held: bool = False,
     kind: EventKind = EventKind.TICKET_REPLIED,
+    entries: set[str] | None = None,
 ) -> Comment:
     """Add a message with the files of its draft, and its event; raises Refused for an empty or an endless text.
 
-    `kind` says whether it is a reply, a note, or what the request is filed with.
+    `kind` says whether it is a reply, a note, or what the request is filed with; `entries` what of the request stands
+    in the search index, where that was read already.
 
     One that is `held` is for staff alone until it goes out: it is not found, and the ticket does not move.
     """
@@ -168,7 +193,7 @@ def say(  # noqa: PLR0913 (each names one thing that a message is)
     if not held:
         # Notes stay out of what customers search.
         scope = scope_of(ticket.organization_id, ticket.opener_id)
-        add_text(session, ticket.id, scope, *texts, internal=internal, fresh=filed)
+        add_text(session, ticket.id, scope, *texts, internal=internal, known=set() if filed else entries)
         ticket.updated_at = now
     record(
         session,
@@ -184,12 +209,12 @@ def say(  # noqa: PLR0913 (each names one thing that a message is)
     return comment
 
 
-def _meet(ticket: Ticket, actor: Person, *, now: datetime) -> None:
+def _meet(ticket: Ticket, actor: Person, *, now: datetime, hours: Timetable) -> None:
     target = ticket.target
     # A reply that went out late does not answer a promise that was made after it was sent.
     if target is None or target.met_at is not None or target.started_at > now:
         return
-    target.meet(now, timetable_of(ticket, target))
+    target.meet(now, hours)
     ticket.due_at = None
     late = target.due_at is not None and now > target.due_at
     kind = EventKind.PROMISE_MISSED if late else EventKind.PROMISE_MET
@@ -215,8 +240,13 @@ def timetable_of(ticket: Ticket, target: ResponseTarget) -> Timetable:
     return timetable_for(session_of(ticket), target.calendar_id, target.started_at)
 
 
-def move(ticket: Ticket, actor: Person | None, state: TicketState, *, now: datetime) -> bool:
-    """Set the state with all that hangs on it and return whether it changed."""
+def move(
+    ticket: Ticket, actor: Person | None, state: TicketState, *, now: datetime, hours: Timetable | None = None
+) -> bool:
+    """Set the state with all that hangs on it and return whether it changed.
+
+    `hours` are those by which the promise is counted, where they were read already.
+    """
     before = ticket.state
     if state is before:
         return False
@@ -227,7 +257,7 @@ def move(ticket: Ticket, actor: Person | None, state: TicketState, *, now: datet
     ticket.closes_at = now + REOPEN_FOR if state is TicketState.RESOLVED else None
     target = ticket.target
     if target is not None and target.met_at is None:
-        hours = timetable_of(ticket, target)
+        hours = hours or timetable_of(ticket, target)
         if state in {TicketState.WAITING, TicketState.RESOLVED, TicketState.CLOSED}:
             target.pause(now, hours)
         else:
@@ -239,15 +269,15 @@ def move(ticket: Ticket, actor: Person | None, state: TicketState, *, now: datet
     return True
 
 
-def _open_again(ticket: Ticket, actor: Person, *, now: datetime) -> None:
+def _open_again(ticket: Ticket, actor: Person, *, now: datetime, hours: Timetable | None = None) -> None:
     """Reopen a resolved request: a fresh promise under the ticket's own terms starts (product rule 8.7)."""
     last = ticket.target
     ticket.state = TicketState.OPEN
     ticket.resolved_at = ticket.closes_at = None
     if last is not None and last.met_at is not None:
-        start_promise(ticket, now=now, cycle=last.cycle + 1)
+        start_promise(ticket, now=now, cycle=last.cycle + 1, hours=hours.present if hours else None)
     elif last is not None:
-        last.resume(now, timetable_of(ticket, last))
+        last.resume(now, hours or timetable_of(ticket, last))
         ticket.due_at = last.due_at
     before, after = TicketState.RESOLVED.value, TicketState.OPEN.value
     note_event(ticket, actor, EventKind.TICKET_STATE, now=now, before=before, after=after)

@@ -61,6 +61,6 @@ def index_these(session: Session, ids: list[int]) -> None:
     for ticket in session.scalars(mine).all():
         scope = scope_of(ticket.organization_id, ticket.opener_id)
         facts = (ticket.key, ticket.summary, ticket.cluster_name, ticket.environment, ticket.version_affected)
-        add_text(session, ticket.id, scope, *facts, *ticket.components, *said.get((ticket.id, False), []), fresh=True)
+        add_text(session, ticket.id, scope, *facts, *ticket.components, *said.get((ticket.id, False), []), known=set())
         if notes := said.get((ticket.id, True)):
             add_text(session, ticket.id, scope, *notes, internal=True)

@@ -8,7 +8,7 @@ from html import escape, unescape
 from typing import Any
 from urllib.parse import urljoin
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from models.catalogue import PlanName, Severity
@@ -252,7 +252,8 @@ def _changes(message: Message, person: Person, session: Session, *, staff: bool)
     together = select(Event).where(
         Event.ticket_id == message.ticket_id,
         Event.at == cause.at,
-        Event.id <= cause.id,
+        # What came with a reply is written after it.
+        or_(Event.id <= cause.id, Event.actor_id == cause.actor_id),
         Event.kind.in_(_CHANGES),
         Event.internal.is_(False),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, func, select, union
 
@@ -12,15 +13,15 @@ from models.base import read, session_of
 from models.events import Event, EventKind, cause_of, record
 from models.following import FOLLOWING
 from models.organizations import Membership
-from models.outbox import Letter, queue_all
+from models.outbox import Addressee, Letter, queue_all
 from models.people import Person
 from models.tickets import Comment, Participant, Ticket
 
 
-def note_event(ticket: Ticket, actor: Person | None, kind: EventKind, *, now: datetime, **data: object) -> Event:
+def note_event(ticket: Ticket, actor: Person | None, kind: EventKind, *, now: datetime, **data: object) -> None:
     """Record a change of the ticket; `internal=True` among the data hides it from customers."""
     ticket.updated_at = now
-    event = record(
+    record(
         session_of(ticket),
         kind,
         now=now,
@@ -29,8 +30,6 @@ def note_event(ticket: Ticket, actor: Person | None, kind: EventKind, *, now: da
         organization_id=ticket.organization_id,
         **data,  # type: ignore[arg-type]
     )
-    session_of(ticket).flush()
-    return event
 
 
 def tell(
@@ -62,7 +61,7 @@ def post_to(
 
 def post(
     ticket: Ticket,
-    people: Sequence[Person],
+    people: Sequence[Addressee],
     letter: Letter,
     *,
     now: datetime,
@@ -92,25 +91,44 @@ def post(
 _LATEST = select(func.max(Event.id)).where(Event.ticket_id == bindparam("ticket"), Event.internal.is_(False))
 
 
-def audience_of(ticket: Ticket, actor: Person | None, *, followers: bool = False) -> Sequence[Person]:
+class Reader(NamedTuple):
+    """Somebody who gets mail about a ticket, as far as a letter needs them."""
+
+    id: int
+    email: str
+    name: str
+    active: bool
+
+
+def audience_of(ticket: Ticket, actor: Person | None, *, followers: bool = False) -> list[Reader]:
     """Return who gets mail: participants who may still see the ticket and its agent, without the one who acted.
 
     With `followers` also the agents who follow it; one statement in any case.
     """
+    asked = audience_question(members=ticket.organization_id is not None, followers=followers)
     given = {"ticket": ticket.id, "organization": ticket.organization_id}
-    asked = _asked(ticket.organization_id is not None, followers)
-    people = list(session_of(ticket).scalars(asked, given if ticket.organization_id else {"ticket": ticket.id}))
-    if ticket.assignee is not None and ticket.assignee not in people:
-        people.append(ticket.assignee)
-    return [p for p in people if p.active and (actor is None or p.id != actor.id)]
+    return audience_in(read(session_of(ticket), asked, **given).all(), ticket, actor)
+
+
+def audience_in(rows: Iterable[Sequence[Any]], ticket: Ticket, actor: Person | None) -> list[Reader]:
+    """Return the audience that the rows of `audience_question` say."""
+    people = {reader.id: reader for reader in sorted(Reader(*row) for row in rows)}
+    if ticket.assignee is not None:
+        agent = ticket.assignee
+        people[agent.id] = Reader(agent.id, agent.email, agent.name, agent.active)
+    return [one for one in people.values() if one.active and (actor is None or one.id != actor.id)]
 
 
 @cache
-def _asked(members: bool, followers: bool) -> Select[Person]:
+def audience_question(*, members: bool, followers: bool) -> Select[*tuple[Any, ...]]:
+    """Select who gets mail about the request that the parameter `ticket` gives, as `audience_of` says.
+
+    `members` says that it is of an organization, which the parameter `organization` gives.
+    """
     taking = select(Participant.person_id.label("person")).where(Participant.ticket_id == bindparam("ticket"))
     if members:
         mine = Membership.organization_id == bindparam("organization")
         taking = taking.join(Membership, (Membership.person_id == Participant.person_id) & mine)
     # Joined, not "in": of a union of two, not every database makes use of an index that way.
     told = union(taking, FOLLOWING).subquery() if followers else taking.subquery()
-    return select(Person).join(told, told.c.person == Person.id).order_by(Person.id)
+    return select(Person.id, Person.email, Person.name, Person.active).join(told, told.c.person == Person.id)

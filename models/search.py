@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -29,7 +30,9 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    Text,
     and_,
+    bindparam,
     column,
     func,
     insert,
@@ -106,18 +109,28 @@ def _words(*texts: str) -> Iterable[str]:
 
 
 def add_text(
-    session: Session, ticket_id: int, scope: str, *texts: str, internal: bool = False, fresh: bool = False
+    session: Session, ticket_id: int, scope: str, *texts: str, internal: bool = False, known: set[str] | None = None
 ) -> None:
     """Let the request be found by the texts as well; by those of an internal note, only for the staff.
 
-    `fresh` says that nothing of the request was written before, which saves asking.
+    `known` is what stands in the index for the request, where that was read already.
     """
     index, connection = _index_of(session), session.connection()
-    old = set() if fresh else index.read(connection, ticket_id)
+    old = entries_in(connection.execute(index.entries, {"ticket": ticket_id}).all()) if known is None else known
     scopes = (STAFF,) if internal else (scope, STAFF)
     new = _bounded(old, {f"{one}/{term}" for term in terms_of(*texts) for one in scopes} - old)
     if new != old:
         index.write(connection, ticket_id, old, new)
+
+
+def entries_question(session: Session) -> Select[*tuple[Any, ...]]:
+    """Select what stands in the index for the request whose id the parameter `ticket` gives; see `entries_in`."""
+    return _index_of(session).entries
+
+
+def entries_in(rows: Iterable[Sequence[Any]]) -> set[str]:
+    """Return the entries that the rows of `entries_question` say."""
+    return {entry for (line,) in rows for entry in line.split()}
 
 
 def _bounded(old: set[str], fresh: set[str]) -> set[str]:
@@ -169,10 +182,8 @@ class _Fts5:
     _options = "detail='none', tokenize=\"ascii tokenchars '._-@:/'\""
     create = (f"CREATE VIRTUAL TABLE ticket_index USING fts5(terms, {_options})",)
 
-    def read(self, connection: Connection, ticket_id: int) -> set[str]:
-        """Return what stands there for the request."""
-        there = connection.execute(text("SELECT terms FROM ticket_index WHERE rowid = :id"), {"id": ticket_id})
-        return set((there.scalar() or "").split())
+    _rows = table("ticket_index", column("rowid", BigInteger), column("terms", Text))
+    entries = select(_rows.c.terms).where(_rows.c.rowid == bindparam("ticket"))
 
     def has(self, connection: Connection, ids: Sequence[int]) -> set[int]:
         """Return those of the requests that stand there."""
@@ -206,10 +217,10 @@ class _Gin:
         "CREATE INDEX ix_ticket_index_terms ON ticket_index USING gin (terms) WITH (fastupdate = off)",
     )
 
-    def read(self, connection: Connection, ticket_id: int) -> set[str]:
-        """Return what stands there for the request."""
-        there = text("SELECT tsvector_to_array(terms) FROM ticket_index WHERE ticket_id = :id")
-        return set(connection.execute(there, {"id": ticket_id}).scalar() or ())
+    _rows = table("ticket_index", column("ticket_id", BigInteger), column("terms"))
+    entries = select(func.array_to_string(func.tsvector_to_array(_rows.c.terms), " ", type_=Text)).where(
+        _rows.c.ticket_id == bindparam("ticket")
+    )
 
     def has(self, connection: Connection, ids: Sequence[int]) -> set[int]:
         """Return those of the requests that stand there."""
@@ -249,9 +260,7 @@ class _Terms:
         "INDEX ix_ticket_index_ticket_id (ticket_id)) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     )
 
-    def read(self, connection: Connection, ticket_id: int) -> set[str]:
-        """Return what stands there for the request."""
-        return set(connection.scalars(select(self.rows.c.term).where(self.rows.c.ticket_id == ticket_id)))
+    entries = select(rows.c.term).where(rows.c.ticket_id == bindparam("ticket"))
 
     def has(self, connection: Connection, ids: Sequence[int]) -> set[int]:
         """Return those of the requests that stand there."""

@@ -17,6 +17,7 @@ from models.notices import tell
 from models.outbox import Letter
 from models.people import Person
 from models.promises import ResponseTarget
+from models.replies import known_of
 from models.search import add_text, scope_of
 from models.tickets import Comment, Ticket, TicketState
 
@@ -129,7 +130,8 @@ def _release(ticket: Ticket, held: HeldReply) -> None:
     else:
         overtaken = _is_overtaken(session, held)
         then = ticket.state if overtaken else held.then
-        conclude(ticket, comment.author, comment, now=held.sent_at, then=then, take=held.take)
+        known = known_of(ticket, comment.author)
+        conclude(ticket, comment.author, comment, now=held.sent_at, then=then, take=held.take, known=known)
     ticket.updated_at = max(before, held.sent_at)
     session.delete(held)
     session.flush()

@@ -5,10 +5,11 @@ What was counted under former hours therefore stays as it was, and follows from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint, bindparam, func, select
@@ -91,11 +92,17 @@ def timetable_for(session: Session, calendar_id: int | None, since: datetime) ->
     """
     if calendar_id is None:
         return Timetable(((EVER, DEFAULT),))
-    present = hours_from(read(session, HOURS, calendar=calendar_id).all())
-    if present.version <= 1:
-        return Timetable(((EVER, present),))
-    rows = read(session, _SINCE, calendar=calendar_id, since=since).all()
-    return Timetable(tuple((row.from_at, _as_hours(row)) for row in rows))
+    rows = read(session, HOURS, calendar=calendar_id).all()
+    changed = hours_from(rows).version > 1
+    return timetable_from(rows, read(session, SINCE, calendar=calendar_id, since=since).all() if changed else [])
+
+
+def timetable_from(rows: Sequence[Any], versions: Sequence[Any]) -> Timetable:
+    """Return the hours that the rows of `HOURS` and of `SINCE` say; without any, the default ones."""
+    if not versions:
+        return Timetable(((EVER, hours_from(rows)),))
+    held = sorted(versions, key=_NUMBER)
+    return Timetable(tuple((from_at, _as_hours(*hours)) for from_at, *hours in held))
 
 
 # Tables, not classes: the statement reads plain values.
@@ -106,16 +113,14 @@ _FIRST = (
     .where(_OLD.c.calendar_id == bindparam("calendar"), _OLD.c.from_at <= bindparam("since"))
     .scalar_subquery()
 )
-_SINCE = (
-    select(_VERSIONS)
-    .where(_VERSIONS.c.calendar_id == bindparam("calendar"), _VERSIONS.c.number >= _FIRST)
-    .order_by(_VERSIONS.c.number)
-)
+SINCE = select(
+    _VERSIONS.c.from_at, _VERSIONS.c.zone, _VERSIONS.c.hours, _VERSIONS.c.holidays, _VERSIONS.c.number
+).where(_VERSIONS.c.calendar_id == bindparam("calendar"), _VERSIONS.c.number >= _FIRST)
+_NUMBER = itemgetter(4)
 
 
-def _as_hours(row: Any) -> Hours:  # noqa: ANN401 (a row of _SINCE)
-    holidays = {date.fromisoformat(day): name for day, name in row.holidays}
-    return as_hours(row.zone, row.hours, holidays, row.number)
+def _as_hours(zone: str, hours: list[Any], holidays: list[Any], number: int) -> Hours:
+    return as_hours(zone, hours, {date.fromisoformat(day): name for day, name in holidays}, number)
 
 
 def keep(calendar: Calendar, before: Hours, after: Hours, *, now: datetime) -> None:

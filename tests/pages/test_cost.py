@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import databases
 import pytest
 from checks import counted
@@ -9,7 +12,9 @@ from conftest import SignIn
 from factories import Town
 from page import STATEMENTS, Browser
 
+from extensions import outside
 from models.outbox import Letter, Message
+from models.tickets import TicketState
 
 # The other databases lock whoever writes and what is judged, in statements of their own.
 LOCKS_MOST = 3
@@ -52,3 +57,26 @@ def test_a_reply_asks_no_more_when_more_people_take_part(town: Town, sign_in: Si
     town.take(key)
     assert len(asked("crawling")) == len(one)
     assert town.count(Message, Message.kind == Letter.TICKET_REPLIED) == 1 + 3
+
+
+def test_a_reply_that_opens_the_request_again_asks_little(town: Town, sign_in: SignIn) -> None:
+    key = town.file()
+    town.answer(key, then=TicketState.WAITING)
+    lumen = sign_in("owner@lumen.example")
+    lumen.get(f"/requests/{key}")
+    statements = _sent(lumen, f"/requests/{key}/comments", body="It is slow again.")
+    assert town.ticket(key).state is TicketState.OPEN
+    assert len(statements) <= MOST, "\n".join(statements)
+
+
+@pytest.mark.parametrize("seconds", [0, 15], ids=["at-once", "held"])
+def test_an_answer_that_meets_the_promise_asks_little(
+    town: Town, sign_in: SignIn, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = replace(outside(), undo=timedelta(seconds=seconds))
+    monkeypatch.setattr("extensions._outside", [patient])
+    key = town.file()
+    agent = sign_in("agent@support.example")
+    agent.get(f"/desk/{key}")
+    statements = _sent(agent, f"/desk/{key}/messages", body="Try this.", then="waiting")
+    assert len(statements) <= MOST, "\n".join(statements)

@@ -27,7 +27,7 @@ def written(town: Town, key: str) -> set[str]:
     """Return what stands in the index for the request."""
     number = town.ticket(key).id
     with Session(town.engine) as session:
-        return search._index_of(session).read(session.connection(), number)
+        return search.entries_in(session.execute(search.entries_question(session), {"ticket": number}))
 
 
 @pytest.mark.parametrize(
