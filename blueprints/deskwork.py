@@ -13,6 +13,7 @@ from blueprints.uploads import keep_typed, kept
 from extensions import clock, outside, reading
 from forms.base import choices
 from forms.desk import AnswerForm, AssigneeForm, StateForm
+from models.arrivals import shown_in
 from models.base import Refused
 from models.catalogue import catalogue_at
 from models.circles import circle_of
@@ -65,6 +66,7 @@ def shown(
     return {
         "ticket": ticket,
         "timeline": timeline,
+        "shown": shown_in(timeline.entries),
         "participants": circle.participants,
         "followers": circle.followers,
         "writers": circle.writers,

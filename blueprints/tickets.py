@@ -23,6 +23,7 @@ from extensions import clock, db, outside, reading
 from forms.base import choices
 from forms.tickets import CommentForm, ParticipantForm, SeverityForm
 from models import conversations, handling
+from models.arrivals import shown_in
 from models.base import NotFound, Refused
 from models.catalogue import DoorName, Severity, catalogue_at
 from models.faces import face
@@ -96,9 +97,11 @@ def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", *
     place = f"ticket:{ticket.key}"
     draft, fields, files = kept(place)
     people, scope = participants_of(ticket), tickets_of(actor())
+    timeline = timeline_of(ticket, internal=False, before=_before(), scope=scope)
     return {
         "ticket": ticket,
-        "timeline": timeline_of(ticket, internal=False, before=_before(), scope=scope),
+        "timeline": timeline,
+        "shown": shown_in(timeline.entries),
         "participants": people,
         "takes_part": actor() in people,
         "form": form or comment_form(CommentForm, draft, held() or fields),

@@ -36,7 +36,7 @@ def circle_of(ticket: Ticket, actor: Person, *, now: datetime) -> Circle:
     given = {"ticket": ticket.id, "place": f"ticket:{ticket.key}", "me": actor.id, "since": now - WRITING_FOR}
     found: dict[str, list[Person]] = {"agent": [], "part": [], "follower": [], "writer": []}
     for person, kind, fields in session_of(ticket).execute(_CIRCLE, given).all():
-        if person not in found[kind] and not (kind == "writer" and _is_blank(fields)):
+        if person not in found[kind] and not (kind == "writer" and is_blank(fields)):
             found[kind].append(person)
     return Circle(found["agent"], found["part"], found["follower"], found["writer"])
 
@@ -45,10 +45,10 @@ def writers_of(ticket: Ticket, actor: Person, *, now: datetime) -> list[Person]:
     """Return the other agents who are writing to the ticket, by name: those whose draft changed within the minute."""
     given = {"place": f"ticket:{ticket.key}", "me": actor.id, "since": now - WRITING_FOR}
     rows = session_of(ticket).execute(_WRITERS, given)
-    return list(dict.fromkeys(person for person, fields in rows.all() if not _is_blank(fields)))
+    return list(dict.fromkeys(person for person, fields in rows.all() if not is_blank(fields)))
 
 
-def _is_blank(fields: object) -> bool:
+def is_blank(fields: object) -> bool:
     """Tell whether nothing is written: a draft is kept also when only another status is chosen, or a text deleted."""
     written = fields.get("body", []) if isinstance(fields, dict) else []
     return not any(str(text).strip() for text in written)

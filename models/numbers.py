@@ -27,11 +27,12 @@ def hold(session: Session, name: str) -> None:
     """
     if session.get_bind().dialect.name == "sqlite":
         return  # the transaction has the only write lock there is
-    mine = select(Counter.id).where(Counter.name == f"hold:{name}").with_for_update()
+    mine = select(Counter.id).where(Counter.name == f"hold:{name}")
+    # Not locked yet: where there is no row, two that lock what is around it would wait for each other.
     if session.scalar(mine) is None:
         with suppress(IntegrityError), session.begin_nested():
             session.add(Counter(name=f"hold:{name}", value=0))
-        session.scalars(mine).one()
+    session.scalars(mine.with_for_update()).one()
 
 
 def next_number(session: Session, name: str) -> int:

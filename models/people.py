@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, ForeignKey, Index, String, delete, func, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, validates
 
 from models.base import Labelled, Model, NotFound, Refused, session_of
 from models.events import EventKind, record
@@ -75,6 +75,13 @@ class Person(Model):
     created_at: Mapped[datetime]
 
     memberships: Mapped[list[Membership]] = relationship(back_populates="person")
+
+    @validates("staff_role")
+    def _begin_with_keys(self, _name: str, role: Role | None) -> Role | None:
+        """Turn single keys on for whoever joins the staff: off is the default of customers alone."""
+        if role is not None and self.staff_role is None:
+            self.shortcuts = True
+        return role
 
     @property
     def badge(self) -> Badge:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, exists, or_, select
+from sqlalchemy.orm import Session
 
 from models.attachments import Attachment, attachments_of
 from models.base import read, session_of
@@ -131,13 +132,23 @@ def timeline_of(
     rows = read(session, _latest(internal=internal, before=bool(before)), **given).all()
     more, rows = len(rows) > most, rows[:most][::-1]
     earlier = rows[0].id if more else 0
+    return Timeline(_read(session, rows, desk=desk, scope=scope), earlier, before)
+
+
+def entries_from(ticket: Ticket, first: int, *, internal: bool, desk: bool, scope: Tickets | None) -> list[Entry]:
+    """Return the entries from the event with the id `first` on, in order (a page's number at most); else as above."""
+    session = session_of(ticket)
+    rows = read(session, _from(internal=internal), ticket=ticket.id, first=first, most=ENTRIES).all()
+    return _read(session, rows, desk=desk, scope=scope)
+
+
+def _read(session: Session, rows: Sequence[Any], *, desk: bool, scope: Tickets | None) -> list[Entry]:
     if not desk:
         tied = {row.data["key"] for row in rows if row.kind in LINKING}
         known = keys_in(scope, tied) if tied and scope is not None else set()
         rows = [row for row in rows if row.kind not in LINKING or row.data["key"] in known]
     files = attachments_of([row.comment_id for row in rows if row.files], session)
-    entries = [_entry(row, files, desk=desk) for row in rows]
-    return Timeline(entries, earlier, before)
+    return [_entry(row, files, desk=desk) for row in rows]
 
 
 # Tables, not classes: the statements are made once, and read plain values.
@@ -180,6 +191,15 @@ def _latest(*, internal: bool, before: bool) -> Select[Any]:
         same = (_EVENTS.c.at == moment) & (_EVENTS.c.id < bindparam("before"))
         query = query.where(or_(_EVENTS.c.at < moment, same))
     return query
+
+
+@cache
+def _from(*, internal: bool) -> Select[Any]:
+    that = _EVENTS.alias("that")
+    at = select(that.c.at).where(that.c.id == bindparam("first")).scalar_subquery()
+    query = _ENTRIES.where(_EVENTS.c.at >= at, _EVENTS.c.id >= bindparam("first"))
+    query = query.order_by(_EVENTS.c.at, _EVENTS.c.id).limit(bindparam("most"))
+    return query if internal else query.where(_EVENTS.c.internal.is_(False))
 
 
 def _entry(row: Any, files: dict[int, list[Attachment]], *, desk: bool) -> Entry:  # noqa: ANN401 (a row of _ENTRIES)

@@ -4,7 +4,7 @@
   const UNREACHABLE = "We could not reach the server. Your text is still here. Try again.";
   const REFUSED = {
     403: "You may not do this. Your text is still here.",
-    404: "This is no longer here. Your text is still here: copy it before you leave the page.",
+    404: "This is no longer here. Your text is still here: copy it.",
     413: "That is too large. Your text is still here. Remove a file and try again.",
     429: "Too many tries. Your text is still here. Wait a minute and try again.",
   };
@@ -17,19 +17,8 @@
   const say = (words) => {
     const flash = find("#flash");
     if (!flash) return;
-    const box = document.createElement("div");
-    const text = document.createElement("div");
-    box.className = "flash";
-    box.dataset.s = "bad";
-    const icon = find("svg.i");
-    if (icon) {
-      const copy = icon.cloneNode(true);
-      const use = find("use", copy);
-      use.setAttribute("href", use.getAttribute("href").split("#")[0] + "#circle-alert");
-      box.append(copy);
-    }
-    text.textContent = words;
-    box.append(text);
+    const box = find("#bad").content.firstElementChild.cloneNode(true);
+    find("div", box).textContent = words;
     flash.setAttribute("role", "alert");
     flash.classList.add("now");
     flash.replaceChildren(box);
@@ -66,7 +55,9 @@
   const formOf = (event) => event.detail.elt && event.detail.elt.closest("form");
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = formOf(event);
-    if (form) started.set(form, Date.now());
+    // What refreshes itself rests while nobody looks.
+    if (document.hidden && !asked(event)) event.preventDefault();
+    else if (form) started.set(form, Date.now());
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const form = formOf(event);
@@ -86,16 +77,19 @@
     form.dispatchEvent(new Event("keep"));
   });
 
-  // Where the sign-in has ended the page is left: with all that is typed by now, which the server holds for its writer.
+  // Where the sign-in has ended the page is left: with all that is typed by now, which the server holds.
   document.addEventListener("htmx:beforeOnLoad", (event) => {
-    const form = event.detail.xhr.getResponseHeader("HX-Redirect") && formOf(event);
+    const leave = event.detail.xhr.getResponseHeader("HX-Redirect");
+    const form = leave && formOf(event);
+    // What refreshes itself takes nobody off their page.
+    if (leave && !asked(event) && !form) event.preventDefault();
     const save = form && find("[hx-post$='/draft']", form);
     if (!save) return;
     event.preventDefault();
     form.removeAttribute("aria-busy");
     save.click();
   });
-  // What refreshes itself neither worries anybody nor takes a message away: nobody asked for it.
+  // What refreshes itself worries nobody and takes no message away.
   const asked = (event) => (event.detail.requestConfig || {}).triggeringEvent;
   document.addEventListener("htmx:responseError", (event) => {
     if (!asked(event)) return;
@@ -117,14 +111,14 @@
     reveal(region);
     const target = region.matches("[data-focus]") ? region : find("[data-focus]", region);
     const { elt, triggeringEvent: cause } = event.detail.requestConfig || {};
-    // Only what somebody pressed or sent moves the focus: who types into a search or chooses a filter is left alone.
+    // Only what somebody pressed or sent moves the focus.
     const meant = cause && /submit|click/.test(cause.type) && !elt.matches("form:not([method=post])");
     if (!target || !meant) return;
     if (target.tabIndex < 0) target.tabIndex = -1;
     target.focus();
   });
 
-  // A live region that arrives with its words is not read out; words that arrive in it are.
+  // A live region that arrives with its words is not read out.
   document.addEventListener("htmx:oobAfterSwap", (event) => {
     const flash = find("#flash");
     if (event.detail.target.id !== "flash" || !flash) return;
@@ -147,6 +141,12 @@
 
   // ---- the keyboard
   const PLACES = { "?": "/shortcuts", "g r": "/requests", c: "/help" };
+  const STEPS = { "]": 1, "[": -1 };
+  // The list that one comes from, for the steps to what stands before and after.
+  addEventListener("pagehide", () => {
+    const rows = all("[data-row]").map((row) => row.pathname);
+    if (rows.length) sessionStorage.rows = rows;
+  });
   let before = "";
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
@@ -174,6 +174,10 @@
       event.preventDefault();
       named.focus();
       if (!named.matches("input:not([type=radio]), textarea, select")) named.click();
-    } else if (Object.hasOwn(PLACES, key)) location.assign(PLACES[key]);
+      return;
+    }
+    const list = (sessionStorage.rows || "").split(",");
+    const to = PLACES[key] || list[list.indexOf(location.pathname) + STEPS[key]];
+    if (to) location.assign(to);
   });
 })();

@@ -129,7 +129,9 @@ def _htmx(page: Page, routes: Any) -> list[str]:
     for element in page.every():
         for attribute in ("hx-target", "hx-select", "hx-select-oob", "hx-include"):
             for selector in filter(None, (s.strip() for s in element.get(attribute, "").split(","))):
-                if not selector.startswith("#") or selector[1:] not in there:
+                # Behind a colon stands how it is swapped.
+                name = selector.partition(":")[0] if attribute == "hx-select-oob" else selector
+                if not name.startswith("#") or name[1:] not in there:
                     found.append(f"{attribute}={selector!r} on <{element.tag}> is no id of the page")
         # `from:(#id tag)` waits for what stands inside the region of that id.
         for name in re.findall(r"from:\s*\(?(\S+?)(?=[,\s)]|$)", element.get("hx-trigger", "")):

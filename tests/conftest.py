@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import databases
@@ -18,11 +20,12 @@ from sqlalchemy.orm import Session
 import extensions
 from app import create_app
 from config import Settings, read_settings
-from models import people, seeds
+from models import people, seeds, sending
 from models.base import Model
 from models.people import person_by_email
 
 SignIn = Callable[[str], Browser]
+Later = Callable[[Town, timedelta], None]
 
 
 def settings_in(folder: Path, **changes: str) -> Settings:
@@ -187,3 +190,25 @@ def sign_in(app: Flask, engine: Engine) -> SignIn:
         return browser
 
     return signed_in
+
+
+@pytest.fixture
+def window(town: Town) -> Iterator[timedelta]:
+    """Let replies wait for 15 seconds, as they do by default."""
+    before = extensions._outside[:]
+    extensions._outside[:] = [replace(extensions.outside(), undo=timedelta(seconds=15))]
+    yield timedelta(seconds=15)
+    extensions._outside[:] = before
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """Return a function that lets time pass for the portal, and its worker do what is due."""
+    real = extensions.clock.now
+
+    def pass_(town: Town, length: timedelta) -> None:
+        monkeypatch.setattr(extensions.clock, "now", lambda: real() + length)
+        with town.open() as session:
+            sending.release_due(session, extensions.clock.now())
+
+    return pass_

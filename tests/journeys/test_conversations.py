@@ -88,6 +88,38 @@ def test_a_text_that_is_html_stays_text(visit: Visit) -> None:
     page.goto(f"/requests/{key}")
     expect(page.get_by_role("heading", level=1)).to_have_text("<img src=x onerror=alert(1)> & <b>bold</b>")
     send(page, '<script>document.title="x"</script><a href="javascript:alert(1)" hx-get="/help">go</a>', "Reply")
-    assert page.locator("#thread script, #thread [hx-get]:not(#composer *)").count() == 0
+    assert page.locator("#thread script, #thread [hx-get]:not(#composer *, #live)").count() == 0
     assert page.locator("#thread [href^=javascript]").count() == 0
     assert key in page.title()
+
+
+def test_an_open_page_shows_what_comes_and_leaves_the_writer_alone(visit: Visit) -> None:
+    customer, agent = visit(CUSTOMER), visit(AGENT)
+    key = file_request(customer, "Left open")
+    customer.clock.install()
+    agent.clock.install()
+    customer.goto(f"/requests/{key}")
+    agent.goto(f"/desk/{key}")
+    body = customer.locator("#body")
+    body.fill("It began after")
+    body.press("Home")
+    other = visit("agent2@support.example", f"/desk/{key}")
+    other.locator("#then").select_option("waiting")
+    send(other, "Which version is it?", "Send reply to customer")
+
+    for page in (customer, agent):
+        page.clock.fast_forward(21_000)
+        expect(page.locator("#thread")).to_contain_text("Which version is it?")
+        expect(page.locator("#news")).to_contain_text("in the conversation")
+    expect(customer.locator("#status")).to_contain_text("Waiting for you")
+    expect(customer.get_by_role("heading", name="is waiting for your reply")).to_be_visible()
+    expect(customer.locator("#engineer")).not_to_have_text("Nobody yet")
+    expect(body).to_be_focused()
+    assert body.evaluate("e => [e.value, e.selectionStart]") == ["It began after", 0]
+    expect(agent.get_by_role("button", name="Take", exact=True)).to_have_count(0)
+
+    # Who has read it on the page may answer without being held up.
+    send(agent, "It is 8.5.1, I looked it up.", "Send reply to customer")
+    customer.clock.fast_forward(21_000)
+    expect(customer.locator("#thread")).to_contain_text("I looked it up")
+    assert customer.locator("#thread article").count() == 3, "nothing comes twice"

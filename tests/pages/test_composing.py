@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from conftest import SignIn
+from conftest import Later, SignIn
 from factories import Town, now
 from page import Browser, File, Forged
 from sqlalchemy import select
 
 import extensions
-from extensions import outside
-from models import macros, sending
+from models import macros
 from models.attachments import Attachment
 from models.drafts import Draft
 from models.macros import Macro, MacroText
@@ -22,35 +19,12 @@ from models.outbox import Message
 from models.people import SignIn as Entry
 from models.tickets import Comment, TicketState
 
-Later = Callable[[Town, timedelta], None]
 AGENT, OTHER, OWNER = "agent@support.example", "agent2@support.example", "owner@lumen.example"
 
 
 @pytest.fixture
 def agent(town: Town, sign_in: SignIn) -> Browser:
     return sign_in(AGENT)
-
-
-@pytest.fixture
-def window(agent: Browser) -> Iterator[timedelta]:
-    """Let replies wait for 15 seconds, as they do by default."""
-    before = extensions._outside[:]
-    extensions._outside[:] = [replace(outside(), undo=timedelta(seconds=15))]
-    yield timedelta(seconds=15)
-    extensions._outside[:] = before
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Later:
-    """Return a function that lets time pass for the portal, and its worker do what is due."""
-    real = extensions.clock.now
-
-    def pass_(town: Town, length: timedelta) -> None:
-        monkeypatch.setattr(extensions.clock, "now", lambda: real() + length)
-        with town.open() as session:
-            sending.release_due(session, extensions.clock.now())
-
-    return pass_
 
 
 def macro(
