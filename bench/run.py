@@ -69,18 +69,27 @@ class Figures:
         return (self.of("ours") + self.of("ours_database")) / (self.of("floor") + self.of("floor_database"))
 
 
-def database_time(lite: bool) -> float:
-    """Return the CPU seconds that the database server's processes have used; SQLite's are the application's own."""
-    if lite:
+def database_time(url: str) -> float:
+    """Return the CPU seconds that the server's processes have used for the database; SQLite's are the application's own.
+
+    Processes that serve another database of the same server are left out; those that serve all are counted.
+    """
+    if url.startswith("sqlite"):
         return 0.0
-    total = 0
+    total, ours = 0, f" {make_url(url).database} "
     for path in Path("/proc").glob("[0-9]*/comm"):
         try:
             if path.read_text().startswith("postgres"):
-                total += int((path.parent / "schedstat").read_text().split()[0])
+                title = (path.parent / "cmdline").read_text()
+                if ours in title or not _OF_A_DATABASE.search(title):
+                    total += int((path.parent / "schedstat").read_text().split()[0])
         except OSError:
             continue
     return total / 1e9
+
+
+# How PostgreSQL titles what serves one database: a client's address or socket, or the work on its tables.
+_OF_A_DATABASE = re.compile(r"\(\d+\)|\[local\]|autovacuum worker|parallel worker")
 
 
 def filled_form(csrf: str, organization: str) -> dict[str, str]:
@@ -128,7 +137,7 @@ def units(ours: Browser, floor: Browser, agent: Browser) -> dict[str, tuple[Call
 
 
 def measure(  # noqa: C901 (each turn measures four things of two sides)
-    work: dict[str, tuple[Callable[[], int], Callable[[], int]]], lite: bool
+    work: dict[str, tuple[Callable[[], int], Callable[[], int]]], url: str
 ) -> dict[str, Figures]:
     """Call each unit of work of ours and of the floor in turn, and return what they cost."""
     found = {name: Figures() for name in work}
@@ -140,14 +149,14 @@ def measure(  # noqa: C901 (each turn measures four things of two sides)
             figures, used = found[name], [[0.0, 0.0], [0.0, 0.0]]
             for _ in range(4):
                 for side in (0, 1):
-                    cpu, server, wall = time.process_time(), database_time(lite), time.perf_counter()
+                    cpu, server, wall = time.process_time(), database_time(url), time.perf_counter()
                     for _ in range(CALLS // 4):
                         size = pair[side]()
                     if side == 0:
                         figures.size = size
                         figures.latency.append((time.perf_counter() - wall) / (CALLS // 4) * 1000)
                     used[side][0] += time.process_time() - cpu
-                    used[side][1] += database_time(lite) - server
+                    used[side][1] += database_time(url) - server
             for side, names in enumerate((("ours", "ours_database"), ("floor", "floor_database"))):
                 for column, part in enumerate(names):
                     getattr(figures, part).append(used[side][column] / CALLS * 1000)
@@ -199,7 +208,7 @@ def one_size(kind: str, size: int, folder: Path) -> tuple[dict[str, Figures], fl
     ours, agent, floor = Browser(app), Browser(app), Browser(create_floor(url))
     ours.sign_in("owner@org-0.example", PASSWORD)
     agent.sign_in("agent@bench.example", PASSWORD)
-    table = measure(units(ours, floor, agent), kind == "sqlite")
+    table = measure(units(ours, floor, agent), url)
     with app.app_context():
         db.engine.dispose()
     steps: tuple[list[Step], list[Step]] = ([], [])

@@ -118,3 +118,87 @@ def test_agent_takes_notes_and_replies(visit: Visit) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#status")).to_contain_text("Waiting for customer")
     expect(page.locator("#clock")).to_contain_text("Met")
+
+
+def go(page: Page, key: str, address: str) -> None:
+    page.keyboard.press(key)
+    page.wait_for_url(address)
+
+
+def say(page: Page, words: str) -> None:
+    """Write the words where the focus is, and send them."""
+    expect(page.locator("#body")).to_be_focused()
+    page.keyboard.type(words)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#thread article", has_text=words)).to_be_visible()
+    page.wait_for_load_state()
+
+
+def test_an_agents_hour_in_the_queues(visit: Visit) -> None:
+    """From the queues to the most urgent ticket and on; single keys are on for agents."""
+    customer = visit("owner@harbor.example")
+    urgent, second, _ = (file_request(customer, f"Keys {n}", s) for n, s in enumerate(("S1", "S3", "S3")))
+    page = visit("agent2@support.example", "/reports")
+    press, body, rows = page.keyboard.press, page.locator("#body"), page.locator("[data-row]")
+    press("g")
+    go(page, "d", "**/desk")
+    press("/")
+    page.keyboard.type("Keys")
+    go(page, "Enter", "**q=Keys*")
+    for key in ("j", "j", "x", "j", "x"):
+        press(key)
+    expect(page.locator("[data-pick]:checked")).to_have_count(2)
+    tab_to(page, page.get_by_label("Give them to"), most=120)
+    press("Tab")
+    press("Enter")
+    expect(page.locator("#flash")).to_contain_text("2 tickets")
+
+    press("j")
+    expect(rows.first).to_have_text("Keys 0")
+    go(page, "Enter", f"**/desk/{urgent}")
+    press("t")
+    expect(page.locator("#flash")).to_contain_text("is yours")
+    press("n")
+    tab_to(page, body, most=2)
+    say(page, "Who knows this node?")
+    press("m")
+    expect(page.locator("#macro")).to_be_focused()
+    page.keyboard.type("Ask")
+    tab_to(page, page.get_by_role("button", name="Insert", exact=True), most=2)
+    press("Enter")
+    expect(body).not_to_have_value("")
+    say(page, " Which version is it?")
+    expect(page.locator("#clock")).to_contain_text("Met")
+    go(page, "]", f"**/desk/{second}")
+    go(page, "[", f"**/desk/{urgent}*")
+
+
+def test_an_agents_hour_on_a_ticket(visit: Visit) -> None:
+    """Straight to a ticket by its key: reclassified with a reason, linked, answered, and the help read."""
+    customer = visit("owner@harbor.example")
+    key, other = file_request(customer, "A late report", "S3"), file_request(customer, "The same report", "S3")
+    page = visit("agent2@support.example", f"/desk/{other}")
+    press = page.keyboard.press
+    press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type(key.lower())
+    go(page, "Enter", f"**/desk/{key}")
+    tab_to(page, page.get_by_role("link", name="Change severity"), most=120)
+    go(page, "Enter", "**/severity")
+    tab_to(page, page.locator("#severity input:checked"))
+    press("ArrowDown")
+    tab_to(page, page.get_by_role("textbox", name="Reason"))
+    page.keyboard.type("One report a day is late.")
+    go(page, "Enter", f"**/desk/{key}*")
+    expect(page.locator("#marks")).to_contain_text("S4")
+    tab_to(page, page.get_by_role("link", name="Link a ticket"), most=120)
+    go(page, "Enter", "**/links")
+    tab_to(page, page.locator("#other"))
+    page.keyboard.type(other)
+    press("Enter")
+    expect(page.locator("#main")).to_contain_text("The same report")
+    page.goto(f"/desk/{key}")
+    press("r")
+    say(page, "We look at it today.")
+    go(page, "?", "**/shortcuts")
+    expect(page.get_by_role("heading", name="At the desk")).to_be_visible()

@@ -96,25 +96,17 @@ def test_a_macro_is_inserted_and_nothing_typed_is_lost(visit: Visit, scripts: bo
 
 def test_keys_go_to_the_reply_the_note_and_the_macro(visit: Visit) -> None:
     key = file_request(visit(CUSTOMER), "For three keys")
-    page = visit(AGENT, "/profile")
-    page.get_by_label("shortcuts", exact=False).first.check()
-    page.get_by_role("button", name="Save").first.click()
-    try:
-        page.goto(f"/desk/{key}")
-        page.keyboard.press("m")
-        expect(page.locator("#macro")).to_be_focused()
-        page.locator("h1").click()
-        page.keyboard.press("n")
-        expect(page.get_by_role("radio", name="Internal note")).to_be_checked()
-        page.locator("h1").click()
-        page.keyboard.press("r")
-        expect(page.locator("#body")).to_be_focused()
-        page.keyboard.type("mnr are letters here")
-        expect(page.locator("#body")).to_have_value("mnr are letters here")
-    finally:
-        page.goto("/profile")
-        page.get_by_label("shortcuts", exact=False).first.uncheck()
-        page.get_by_role("button", name="Save").first.click()
+    page = visit(AGENT, f"/desk/{key}")
+    page.keyboard.press("m")
+    expect(page.locator("#macro")).to_be_focused()
+    page.locator("h1").click()
+    page.keyboard.press("n")
+    expect(page.get_by_role("radio", name="Internal note")).to_be_checked()
+    page.locator("h1").click()
+    page.keyboard.press("r")
+    expect(page.locator("#body")).to_be_focused()
+    page.keyboard.type("mnr are letters here")
+    expect(page.locator("#body")).to_have_value("mnr are letters here")
 
 
 def test_a_colleague_who_starts_to_write_appears_by_itself(visit: Visit) -> None:
