@@ -15,7 +15,7 @@ from models.catalogue import DoorName, PlanName, Severity
 from models.lines import Line
 from models.listings import ORDERS, Sort, counting, numbered, paged
 from models.organizations import Organization
-from models.paging import Order, PagedWish, Paging
+from models.paging import COUNTED_TO, Order, PagedWish, Paging
 from models.people import Person
 from models.tickets import BY_DUE, Ticket, Tickets, TicketState
 
@@ -123,7 +123,7 @@ def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) ->
     total_of, found, ids, order = (_queue.__wrapped__ if narrowed else _queue)(
         and_(scope.condition, *narrowed) if narrowed else scope.condition, wish.queue, wish.door, actor.id
     )
-    total = read(scope.session, total_of).scalar() or 0
+    total = min(sum(read(scope.session, total_of).one()), COUNTED_TO + 1)
     return paged(scope.session, found, ids, order, wish, actor.page_size, total)
 
 
@@ -135,26 +135,24 @@ def _queue(
     there = [Ticket.door == door] if door else []
     found = and_(condition, _in_queue(queue, person_id), *there)
     order = ORDERS[Sort.UPDATED] if queue is Queue.DONE else BY_DUE_ORDER
-    return counting([found]), found, numbered(found, order), order
+    halves = [and_(condition, half, *there) for half in _halves(queue, person_id)]
+    return counting(halves), found, numbered(found, order), order
 
 
 def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
     """Return all figures of the desk in one statement, each counted to a thousand and one more."""
     asked = _desk_figures(scope.condition)
-    figures = read(scope.session, asked, me=actor.id, now=now, soon=now + timedelta(hours=1)).one()
-    queues, doors = list(_FIGURES), figures[len(_FIGURES) : len(_FIGURES) + len(DoorName)]
-    return DeskCounts(
-        dict(zip(queues, figures, strict=False)),
-        dict(zip(DoorName, doors, strict=True)),
-        late=figures[-2],
-        soon=figures[-1],
-    )
+    figures = iter(read(scope.session, asked, me=actor.id, now=now, soon=now + timedelta(hours=1)).one())
+    queues: dict[Queue, int] = {
+        queue: min(sum(next(figures) for _ in _halves(queue, 0)), COUNTED_TO + 1) for queue in _FIGURES
+    }
+    return DeskCounts(queues, {door: next(figures) for door in DoorName}, late=next(figures), soon=next(figures))
 
 
 @lru_cache(maxsize=8)
 def _desk_figures(condition: ColumnElement[bool]) -> Select[Any]:
     wanted = [
-        *(_in_queue(queue, bindparam("me")) for queue in _FIGURES),
+        *(half for queue in _FIGURES for half in _halves(queue, bindparam("me"))),
         *(Ticket.active.is_(True) & (Ticket.door == door) for door in DoorName),
         _due_before(bindparam("now", type_=Instant)),
         _due_soon(bindparam("now", type_=Instant), bindparam("soon", type_=Instant)),
@@ -181,6 +179,13 @@ def _in_queue(queue: Queue, person_id: Number) -> ColumnElement[bool]:
         Queue.ALL: active,
         Queue.DONE: Ticket.active.is_(False),
     }[queue]
+
+
+def _halves(queue: Queue, person_id: Number) -> list[ColumnElement[bool]]:
+    """Return what a queue is counted by, part by part: each an index has, while none has what does not wait."""
+    if queue is Queue.DUE:
+        return [Ticket.state == state for state in (TicketState.OPEN, TicketState.IN_PROGRESS)]
+    return [_in_queue(queue, person_id)]
 
 
 def _desk_narrowed(scope: Tickets, wish: DeskWish, now: datetime) -> list[ColumnElement[bool]]:
