@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, literal_column, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeEngine
 
 from models.base import read
@@ -20,6 +21,8 @@ Questions = tuple[tuple[str, Select[*tuple[Any, ...]]], ...]
 class _Nothing(ColumnElement[Any]):
     """A null of a type: PostgreSQL takes a bare one among the rows of a union for text."""
 
+    # What SQLAlchemy knows the statement by: without it each call would compile the statement anew.
+    _traverse_internals = [("type", InternalTraversal.dp_type)]  # noqa: RUF012 (SQLAlchemy reads it from the class)
     inherit_cache = True
 
     def __init__(self, type_: TypeEngine[Any]) -> None:
