@@ -189,6 +189,13 @@ class Settings:
         15, _number(0, 120), "Seconds in which an agent can undo a reply, before customers see it and get mail."
     )
     session_idle_hours: int = _setting(24, _number(1, 720), "A sign-in unused for so long ends.")
+    remind_days: int = _setting(
+        3, _number(1, 365), "Days for which a customer is silent before the first reminder of our question."
+    )
+    remind_again_days: int = _setting(7, _number(2, 365), "Days before the second one.")
+    resolve_silent_days: int = _setting(
+        14, _number(3, 730), "Days before a request whose customer stays silent counts as resolved."
+    )
     on_time_goal: int = _setting(95, _number(1, 100), "The share of first replies on time that reports aim at, in %.")
     session_days: int = _setting(14, _number(1, 90), "A sign-in ends after so many days in any case.")
     file_megabytes: int = _setting(25, _number(1, 1024), "Largest attachment.")
@@ -285,6 +292,8 @@ def _completed(settings: Settings) -> Settings:
         raise BadSetting("SECRET_KEY: use 32 characters or more.")
     if settings.demo and (settings.secure or settings.host not in LOOPBACK):
         raise BadSetting("DEMO: the demo's passwords are public, so it runs only on HOST 127.0.0.1 and without https.")
+    if not settings.remind_days < settings.remind_again_days < settings.resolve_silent_days:
+        raise BadSetting("REMIND_AGAIN_DAYS: must be more than REMIND_DAYS and less than RESOLVE_SILENT_DAYS.")
     _check_files(settings)
     _make(settings.data)
     if not settings.secret_key:

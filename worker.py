@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from threading import Event
 
@@ -22,6 +22,7 @@ from models.outbox import Message, deliver_due
 from models.recounting import behind, recount
 from models.renewals import begin_last_usage, begin_renewals, end_contracts, end_unpaid
 from models.sending import release_due
+from models.silence import Patience, nudge
 
 log = logging.getLogger(__name__)
 
@@ -94,13 +95,19 @@ def write_letter(message: Message, session: Session) -> EmailMessage:
 def do_chores(stop: Event) -> None:
     """Do what is due by the clock, in small transactions, until nothing is left or `stop` is set."""
     collect(stop)
-    for chore in (close_due, note_missed, end_contracts, _sweep):
+    for chore in (close_due, note_missed, _nudge, end_contracts, _sweep):
         while not stop.is_set():
             with Session(db.engine) as session:
                 done = chore(session, clock.now())
                 session.commit()
             if not done:
                 break
+
+
+def _nudge(session: Session, now: datetime) -> int:
+    settings = outside().settings
+    days = (settings.remind_days, settings.remind_again_days, settings.resolve_silent_days)
+    return nudge(session, now, Patience(*(timedelta(days=number) for number in days)))
 
 
 def collect(stop: Event) -> None:

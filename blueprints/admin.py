@@ -22,8 +22,8 @@ from models.people import Person
 from models.permissions import Permission, Role
 from models.prose import cleaned
 from models.registers import Kind, OrganizationsWish, PeopleWish
+from models.submissions import result_of, settle
 from models.subscriptions import live_subscription
-from models.tickets import result_of, settle
 
 bp = Blueprint("admin", __name__)
 

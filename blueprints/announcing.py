@@ -17,7 +17,7 @@ from models.announcements import Announcement, announcement_of
 from models.base import Refused, token
 from models.catalogue import PlanName
 from models.permissions import Permission
-from models.tickets import result_of, settle
+from models.submissions import result_of, settle
 
 bp = Blueprint("announcing", __name__)
 LIST = "/admin/announcements"

@@ -34,8 +34,9 @@ from models.organizations import Organization, organization_of
 from models.payments import Busy, Payment, PaymentState
 from models.permissions import Permission
 from models.quotes import quote_upgrade
+from models.submissions import result_of, settle
 from models.subscriptions import begins_free
-from models.tickets import result_of, settle, tickets_of
+from models.tickets import tickets_of
 
 bp = Blueprint("billing", __name__)
 

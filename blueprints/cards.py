@@ -21,8 +21,8 @@ from models.invoices import invoice_of, invoices_of
 from models.organizations import Organization, organization_of
 from models.payments import Payment, PaymentState
 from models.permissions import Permission
+from models.submissions import result_of, settle
 from models.subscriptions import subscription_of
-from models.tickets import result_of, settle
 
 bp = Blueprint("cards", __name__)
 

@@ -18,7 +18,7 @@ from models.leads import Enquiry, Receipt
 from models.organizations import Organization, organization_of
 from models.people import CONTACT_PER_PERSON, TooMany
 from models.permissions import Permission
-from models.tickets import result_of, settle
+from models.submissions import result_of, settle
 from models.wording import day, inside, moment
 
 bp = Blueprint("contact", __name__)

@@ -21,8 +21,9 @@ from blueprints.pages import (
 )
 from extensions import clock, db
 from forms.base import choices
+from forms.desk import HoldForm
 from forms.tickets import SeverityForm
-from models import conversations, handling
+from models import conversations, handling, silence
 from models.base import Refused
 from models.catalogue import Severity
 from models.faces import face
@@ -132,6 +133,51 @@ def change_severity(key: str) -> Answer:
     return see_other(
         f"/desk/{ticket.key}", good=f"The severity is {severity.value} now; the customer reads your reason."
     )
+
+
+@bp.get("/desk/<key:key>/hold")
+@requires(Permission.ANSWER)
+def edit_hold(key: str) -> Answer:
+    return page("desk/hold.html", **_hold(ticket_here(key), HoldForm(formdata=None)))
+
+
+@bp.post("/desk/<key:key>/hold")
+@requires(Permission.ANSWER)
+def hold(key: str) -> Answer:
+    ticket, form = ticket_here(key), HoldForm()
+    if changes := changes_since(ticket, actor(), seen_last()):
+        return conflict("desk/hold.html", **{**_hold(ticket, form), "changes": changes})
+    try:
+        if not form.validate():
+            return invalid("desk/hold.html", **_hold(ticket, form))
+        silence.hold_until(ticket, actor(), form.day.data, zone_here(), now=clock.now())
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("desk/hold.html", **_hold(ticket, form))
+    db.session.commit()
+    return see_other(f"/desk/{ticket.key}", good="The request is on hold. Its customer sees until when.")
+
+
+@bp.post("/desk/<key:key>/unhold")
+@requires(Permission.ANSWER)
+def end_hold(key: str) -> Answer:
+    ticket = ticket_here(key)
+    return _change(
+        ticket,
+        lambda: silence.hold_until(ticket, actor(), None, zone_here(), now=clock.now()),
+        "The hold is ended. The silence of the customer counts from now.",
+    )
+
+
+def _hold(ticket: Ticket, form: HoldForm) -> dict[str, Any]:
+    seen = timeline_of(ticket, internal=True, desk=True, most=1).entries
+    return {
+        "ticket": ticket,
+        "form": form,
+        "held_until": ticket.held_until(clock.now()),
+        "seen": str(seen[-1].id) if seen else "0",
+        "changes": (),
+    }
 
 
 def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def shown(
         "draft": draft,
         "preview": preview,
         "final": ticket.is_final(clock.now()),
+        "held_until": ticket.held_until(clock.now()),
         "face": face(ticket.target, zone_here(), clock.now(), why=why_none(ticket), staff=True),
         "promise": promise_view(ticket),
         "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),

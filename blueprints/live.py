@@ -62,6 +62,7 @@ def _facts(ticket: Ticket, *, staff: bool) -> dict[str, Any]:
     return {
         "ticket": ticket,
         "final": ticket.is_final(now),
+        "held_until": ticket.held_until(now),
         "face": face(ticket.target, zone_here(), now, why=why_none(ticket), staff=staff),
         "moved": number_in(request.args.get("revision", "")) != ticket.revision,
     }

@@ -16,7 +16,8 @@ from models import macros
 from models.base import Refused, Stale, token
 from models.macros import PLACEHOLDERS, Macro, MacroText, macro_of, macros_of
 from models.permissions import Permission
-from models.tickets import TicketState, result_of, settle
+from models.submissions import result_of, settle
+from models.tickets import TicketState
 
 bp = Blueprint("macros", __name__)
 

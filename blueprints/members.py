@@ -18,7 +18,7 @@ from models.base import Refused, token
 from models.organizations import Membership, Organization, Visibility, organization_of, owners
 from models.people import INVITES_PER_ADDRESS, INVITES_PER_PERSON, TooMany
 from models.permissions import Permission, Role
-from models.tickets import result_of, settle
+from models.submissions import result_of, settle
 
 bp = Blueprint("members", __name__)
 

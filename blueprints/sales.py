@@ -22,7 +22,7 @@ from models.permissions import Permission
 from models.pipeline import LeadWish, Tab, age_of, customer_of, inbox, step_of
 from models.prose import cleaned, rendered
 from models.selling import Contract
-from models.tickets import result_of, settle
+from models.submissions import result_of, settle
 
 bp = Blueprint("sales", __name__)
 

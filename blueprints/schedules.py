@@ -22,7 +22,7 @@ from models.paging import Paging
 from models.permissions import Permission
 from models.recounting import progress_of
 from models.schedules import calendar_of, fresh_days
-from models.tickets import result_of, settle
+from models.submissions import result_of, settle
 
 bp = Blueprint("schedules", __name__)
 LIST = "/admin/calendars"

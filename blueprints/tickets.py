@@ -108,6 +108,7 @@ def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", *
         "files": files,
         "draft": draft,
         "final": ticket.is_final(clock.now()),
+        "held_until": ticket.held_until(clock.now()),
         "face": face(ticket.target, zone_here(), clock.now(), why=why_none(ticket)),
         "promise": promise_view(ticket),
         "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),

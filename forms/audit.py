@@ -5,8 +5,7 @@ from __future__ import annotations
 from wtforms import SelectField, StringField
 from wtforms.validators import Length, Optional
 
-from forms.base import Form, choices, stripped
-from forms.sales import DayField
+from forms.base import DayField, Form, choices, stripped
 from models.audit import Group
 
 

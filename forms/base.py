@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import Field, HiddenField, MultipleFileField, SelectMultipleField
+from wtforms import DateField, Field, HiddenField, MultipleFileField, SelectMultipleField
 from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 
 from models.base import Refused
@@ -70,3 +70,16 @@ class Form(FlaskForm):  # type: ignore[misc]
             self.form_errors: list[str] = [*self.form_errors, refusal.reason]
         else:
             field.errors = [*field.errors, refusal.reason]
+
+
+class DayField(DateField):
+    """A day, with words of ours for what is none, or is in a year that nobody means."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read the day; raises ValueError with what to do."""
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("Write the day as year, month and day, for example 2026-11-25.") from None
+        if self.data is not None and not 2000 <= self.data.year <= 2200:
+            raise ValueError("Choose a year between 2000 and 2200.")

@@ -14,7 +14,7 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from forms.base import Form, choices, stripped, tidied
+from forms.base import DayField, Form, choices, stripped, tidied
 from models import macros
 from models.prose import BODY_MOST, SUMMARY_MOST
 from models.tickets import TicketState
@@ -57,6 +57,13 @@ class AssigneeForm(Form):
 
     seen = HiddenField(validators=[Length(max=20)])
     assignee = SelectField("Assignee", validate_choice=False, coerce=str)
+
+
+class HoldForm(Form):
+    """Until when a silent customer is not reminded."""
+
+    seen = HiddenField(validators=[Length(max=20)])
+    day = DayField("On hold until", validators=[InputRequired("Choose a day, tomorrow at the earliest.")])
 
 
 class MacroForm(Form):

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from wtforms import DateField, HiddenField, SelectField, StringField, TextAreaField
+from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from forms.base import Form, choices, stripped, tidied
+from forms.base import DayField, Form, choices, stripped, tidied
 from models.leads import TEXT_MOST, Stage
 from models.selling import STEP_MOST
 
 _MOVES = (Stage.NEW, Stage.CONTACTED, Stage.QUALIFIED, Stage.LOST, Stage.SPAM)
-
-
-class DayField(DateField):
-    """A day, with words of ours for what is none, or is in a year that nobody means."""
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        """Read the day; raises ValueError with what to do."""
-        try:
-            super().process_formdata(valuelist)
-        except ValueError:
-            raise ValueError("Write the day as year, month and day, for example 2026-11-25.") from None
-        if self.data is not None and not 2000 <= self.data.year <= 2200:
-            raise ValueError("Choose a year between 2000 and 2200.")
 
 
 class StageForm(Form):

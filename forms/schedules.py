@@ -5,8 +5,7 @@ from __future__ import annotations
 from wtforms import FileField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length
 
-from forms.base import Form, choices, stripped, tidied
-from forms.sales import DayField
+from forms.base import DayField, Form, choices, stripped, tidied
 from models.base import Refused
 from models.wording import WEEKDAYS, zones
 

@@ -22,7 +22,8 @@ from models.outbox import Letter
 from models.people import Failure, OneTimeLink, SignIn, agents
 from models.promises import Breach, ResponseTarget
 from models.sending import answers_in_time
-from models.tickets import Submission, Ticket, TicketState
+from models.submissions import Submission
+from models.tickets import Ticket, TicketState
 
 # One transaction's worth: the write lock is held while it runs, and people are waiting.
 BATCH = 100

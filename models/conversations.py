@@ -103,7 +103,8 @@ def conclude(
         if ticket.assignee_id is None or (take and ticket.assignee_id != actor.id):
             hand_to(ticket, actor, actor, now=now)
         state = then or (TicketState.IN_PROGRESS if ticket.state is TicketState.OPEN else ticket.state)
-        move(ticket, actor, state, now=now, hours=known.hours)
+        if not move(ticket, actor, state, now=now, hours=known.hours):
+            _begin_silence(ticket, now)
     post(ticket, known.audience(ticket, actor), Letter.TICKET_REPLIED, now=now, actor=actor, comment=comment)
 
 
@@ -255,6 +256,7 @@ def move(
         now if state is TicketState.RESOLVED else (ticket.resolved_at if state is TicketState.CLOSED else None)
     )
     ticket.closes_at = now + REOPEN_FOR if state is TicketState.RESOLVED else None
+    _begin_silence(ticket, now)
     target = ticket.target
     if target is not None and target.met_at is None:
         hours = hours or timetable_of(ticket, target)
@@ -267,6 +269,11 @@ def move(
             target.settle()
     note_event(ticket, actor, EventKind.TICKET_STATE, now=now, before=before.value, after=state.value)
     return True
+
+
+def _begin_silence(ticket: Ticket, now: datetime) -> None:
+    """Count from now how long the customer is silent; in any other state nobody is waited for."""
+    ticket.quiet_since, ticket.nudges = (now if ticket.state is TicketState.WAITING else None), 0
 
 
 def _open_again(ticket: Ticket, actor: Person, *, now: datetime, hours: Timetable | None = None) -> None:

@@ -26,6 +26,8 @@ class EventKind(Labelled):
     TICKET_PARTICIPANT = "ticket.participant", "changed the participants"
     TICKET_CONFIDENTIAL = "ticket.confidential", "changed who can see the request"
     TICKET_FOLLOWED_UP = "ticket.followed-up", "opened a follow-up"
+    TICKET_REMINDED = "ticket.reminded", "reminded the customer"
+    TICKET_HOLD = "ticket.hold", "changed until when it is on hold"
     TICKET_RATED = "ticket.rated", "rated the help"
     TICKET_LINKED = "ticket.linked", "linked two requests"
     TICKET_UNLINKED = "ticket.unlinked", "took a link between two requests off"

@@ -213,6 +213,11 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
         # A link to a page whose button posts: mail programs open links by themselves.
         "rating_url": f"{base_url}/requests/{ticket.key}/rating" if state is TicketState.RESOLVED and not staff else "",
     }
+    if message.kind is Letter.TICKET_REMINDER:
+        if ticket.state is not TicketState.WAITING:
+            raise Undeliverable("The request does not wait for its customer any more.")
+        ends = datetime.fromisoformat(message.data["ends"])
+        return facts | {"ends": f"{stamp(ends, person.time_zone, message.created_at)} ({person.time_zone})"}
     notes = message.kind in _OF_NOTES
     if notes and not staff:
         raise Undeliverable("The person is no support agent any more.")

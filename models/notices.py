@@ -67,8 +67,9 @@ def post(
     now: datetime,
     actor: Person | None,
     comment: Comment | None = None,
+    **more: object,
 ) -> None:
-    """Queue the same letter about the ticket for each of the people."""
+    """Queue the same letter about the ticket for each of the people; `more` holds JSON facts of its own."""
     if not people:
         return
     session = session_of(ticket)
@@ -85,6 +86,7 @@ def post(
         comment=comment.id if comment else None,
         state=ticket.state.value,
         severity=ticket.severity.value,
+        **more,
     )
 
 

@@ -45,6 +45,7 @@ class Letter(Labelled):
     TICKET_SEVERITY_ASKED = "ticket_severity_asked", "Higher severity asked for"
     TICKET_MENTIONED = "ticket_mentioned", "Mentioned in a note"
     TICKET_NOTED = "ticket_noted", "Internal note"
+    TICKET_REMINDER = "ticket_reminder", "Reminder of a question"
     PROMISE_MISSED = "promise_missed", "First reply is late"
     INVITATION = "invitation", "Invitation"
     MEMBER_ROLE = "member_role", "Role changed"

@@ -25,7 +25,8 @@ from models.outbox import Letter, Message, MessageState
 from models.people import Person
 from models.prose import SUMMARY_MOST, cleaned
 from models.search import forget
-from models.tickets import Comment, Participant, Ticket, TicketState, result_of, settle
+from models.submissions import result_of, settle
+from models.tickets import Comment, Participant, Ticket, TicketState
 
 SPLIT_MOST = 100
 

@@ -23,7 +23,9 @@ from models.handling import add_participant, change_severity, reclassify, take
 from models.organizations import Cluster, Organization
 from models.outside import FileStore
 from models.people import Person
+from models.silence import hold_until
 from models.tickets import Ticket, TicketState
+from models.wording import zone
 
 STORIES = Path(__file__).parent / "stories.toml"
 _LIMITS = FileLimits(file_bytes=1 << 20, per_message=10, ticket_bytes=10 << 20)
@@ -114,6 +116,7 @@ class _World:
             "resolve": lambda: resolve(ticket, who, now=at),
             "participant": lambda: add_participant(ticket, who, self.people[step["person"]], now=at),
             "severity": lambda: change_severity(ticket, who, Severity(step["severity"]), text, now=at),
+            "hold": lambda: hold_until(ticket, who, at.date() + timedelta(step["days"]), zone(who.time_zone), now=at),
             "reclassify": lambda: reclassify(ticket, who, Severity(step["severity"]), text, now=at),
         }
         verbs[step["do"]]()

@@ -90,6 +90,7 @@ class Ticket(Model):
         Index("ix_tickets_assignee_active_due", "assignee_id", "active", *BY_DUE),
         Index(None, "active", "updated_at", "id"),
         Index(None, "closes_at"),
+        Index(None, "nudges", "quiet_since"),
         # What the reports count by months.
         Index(None, "created_at", "id"),
         Index(None, "resolved_at", "id"),
@@ -127,6 +128,9 @@ class Ticket(Model):
     due_order: Mapped[datetime] = mapped_column(default=NEVER)
     # Whether the state is one of the active ones: so an index gives them in one order.
     active: Mapped[bool] = mapped_column(default=True)
+    # While it waits for its customer: since when nothing happened, in the future while it is on hold; reminders since.
+    quiet_since: Mapped[datetime | None]
+    nudges: Mapped[int] = mapped_column(default=0)
     revision: Mapped[int] = mapped_column(default=1)
 
     organization: Mapped[Organization | None] = relationship(lazy="joined")
@@ -150,6 +154,10 @@ class Ticket(Model):
     def target(self) -> ResponseTarget | None:
         """The promise of the present cycle; None where the terms promise nothing."""
         return self.targets[-1] if self.targets else None
+
+    def held_until(self, now: datetime) -> datetime | None:
+        """Return until when the customer is not reminded; None when it is not on hold."""
+        return self.quiet_since if self.quiet_since is not None and self.quiet_since > now else None
 
     def is_final(self, now: datetime) -> bool:
         """Tell whether the request is closed for good, also in the minutes before the worker says so."""
@@ -195,28 +203,6 @@ class Comment(Model):
     author: Mapped[Person] = relationship(lazy="joined")
 
 
-class Submission(Model):
-    """That a form without a message was taken once: sending it again leads to the same result."""
-
-    __tablename__ = "submissions"
-    __table_args__ = (UniqueConstraint("person_id", "key"), Index(None, "at"))
-
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    key: Mapped[str] = mapped_column(String(40))
-    result: Mapped[str]
-    at: Mapped[datetime]
-
-
-def result_of(actor: Person, key: str) -> str | None:
-    """Return where an earlier submission of the same form by the same person led; None when it is new."""
-    return read(session_of(actor), _RESULT, person=actor.id, key=key).scalar()
-
-
-_RESULT = select(Submission.result).where(
-    Submission.person_id == bindparam("person"), Submission.key == bindparam("key")
-)
-
-
 def sent_with(actor: Person, key: str) -> str | None:
     """Return the key of the ticket to which the person sent the form with that key; None when it is new."""
     return read(session_of(actor), _SENT, person=actor.id, key=key).scalar()
@@ -227,13 +213,6 @@ _SENT = (
     .join(Comment, Comment.ticket_id == Ticket.id)
     .where(Comment.author_id == bindparam("person"), Comment.form_key == bindparam("key"))
 )
-
-
-def settle(actor: Person, key: str, result: str, *, now: datetime) -> None:
-    """Note that the form was taken; the unique row makes a second one fail here."""
-    session = session_of(actor)
-    session.add(Submission(person_id=actor.id, key=key, result=result, at=now))
-    session.flush()
 
 
 def seen_by(person: Person) -> ColumnElement[bool]:

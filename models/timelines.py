@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,7 @@ from models.events import Event, EventKind
 from models.links import keys_in
 from models.people import Badge, Person, badge_of
 from models.tickets import Comment, Ticket, Tickets, TicketState
-from models.wording import duration, hours
+from models.wording import day, duration, hours
 
 ENTRIES = 100
 
@@ -42,6 +42,8 @@ _SHOWN = (
     EventKind.TICKET_PARTICIPANT,
     EventKind.TICKET_CONFIDENTIAL,
     EventKind.TICKET_FOLLOWED_UP,
+    EventKind.TICKET_REMINDED,
+    EventKind.TICKET_HOLD,
     EventKind.TICKET_RATED,
     *LINKING,
     EventKind.PROMISE_RAISED,
@@ -57,6 +59,8 @@ _ICONS = {
     EventKind.TICKET_PARTICIPANT: "users",
     EventKind.TICKET_CONFIDENTIAL: "lock",
     EventKind.TICKET_FOLLOWED_UP: "link",
+    EventKind.TICKET_REMINDED: "mail",
+    EventKind.TICKET_HOLD: "circle-pause",
     EventKind.TICKET_RATED: "check",
     **dict.fromkeys(LINKING, "link"),
     EventKind.PROMISE_RAISED: "clock",
@@ -230,7 +234,7 @@ def _words(event: Any, *, desk: bool) -> str:  # noqa: ANN401 (a row of _ENTRIES
             state = TicketState(data["after"])
             words = f"changed the status to {state.desk_label if desk else state.label}"
             if event.actor_id is None:
-                words = "Closed: 14 days have passed since it was resolved"
+                words = _BY_ITSELF[state]
         case EventKind.TICKET_ASSIGNED:
             if data.get("taken"):
                 words = "took this request"
@@ -258,6 +262,10 @@ def promise_change(event: Any) -> str:  # noqa: ANN401 (an event's kind and data
     return f"Severity changed from {event.data['before']} to {event.data['after']}" + _because(event.data.get("reason"))
 
 
+_BY_ITSELF = {
+    TicketState.RESOLVED: "Resolved: no answer came after two reminders",
+    TicketState.CLOSED: "Closed: 14 days have passed since it was resolved",
+}
 _TIES = {
     EventKind.TICKET_LINKED: "linked this request with",
     EventKind.TICKET_UNLINKED: "took off the link with",
@@ -270,6 +278,11 @@ _TIES = {
 
 def _other_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
     data = event.data
+    if event.kind is EventKind.TICKET_REMINDED:
+        return "Reminder sent: we wait for an answer"
+    if event.kind is EventKind.TICKET_HOLD:
+        until = day(date.fromisoformat(data["until"]), event.at.date()) if data["until"] else ""
+        return f"put this request on hold until {until}" if until else "ended the hold of this request"
     if event.kind is EventKind.TICKET_RATED:
         return f"rated the help {data['stars']} of 5"
     if event.kind is EventKind.PROMISE_RAISED:

@@ -74,7 +74,7 @@ PAGES = {
     "agent@support.example": [
         *("/desk", "/desk?queue=waiting", "/desk?queue=all&q=nothing-like-this", "/desk/{}", "/desk/{}/severity"),
         *("/desk/{}/print", "/demo/mail", "/help", "/reports", "/reports/requests?count=filed"),
-        *("/desk/{}/clock", "/desk/{}/links", "/desk/{}/split", "/desk/{}/merge"),
+        *("/desk/{}/clock", "/desk/{}/links", "/desk/{}/split", "/desk/{}/merge", "/desk/{}/hold"),
         *("/desk/macros", "/desk/macros/new", "/desk/macros/1", "/desk/macros/1/delete"),
     ],
     "sales@support.example": [

@@ -181,3 +181,26 @@ def test_an_agent_who_opens_a_customers_link_lands_at_the_desk(agent: Browser, t
     key = town.file()
     assert agent.get(f"/requests/{key}").path == f"/desk/{key}"
     assert agent.get("/desk/TECH-999", status=404)
+
+
+def test_a_waiting_request_is_put_on_hold_and_its_customer_sees_until_when(
+    agent: Browser, town: Town, sign_in: SignIn
+) -> None:
+    key = town.file()
+    assert "/hold" not in agent.get(f"/desk/{key}").html, "only what waits for its customer can be on hold"
+    town.answer(key, then=TicketState.WAITING)
+    agent.get(f"/desk/{key}/hold")
+    for wrong, words in (("", "Choose a day"), ("2020-01-01", "has not begun yet"), ("soon", "year, month and day")):
+        page = agent.submit(f"/desk/{key}/hold", day=wrong, status=422)
+        assert words in page.text
+        assert page.find(f"/desk/{key}/hold")[0].value_of("day") == wrong
+    day = (now() + timedelta(days=9)).date()
+    page = agent.submit(f"/desk/{key}/hold", day=day.isoformat())
+    assert "on hold until" in page.at("thread").lower()
+    lumen = sign_in(OWNER)
+    assert "you get no reminder before" in lumen.get(f"/requests/{key}").at("ask")
+    agent.get(f"/desk/{key}/hold")
+    town.reply(key, OWNER, "Here it is.")
+    page = agent.submit(f"/desk/{key}/unhold", status=409)
+    assert "Somebody else was quicker" in page.text
+    assert "no reminder" not in lumen.get(f"/requests/{key}").text
