@@ -31,6 +31,7 @@ from blueprints import (
     reports,
     sales,
     schedules,
+    tagging,
     taxes,
     tickets,
 )
@@ -64,6 +65,7 @@ ALL = (
     announcing.bp,
     lists.bp,
     live.bp,
+    tagging.bp,
     schedules.bp,
     taxes.bp,
     audit.bp,

@@ -16,11 +16,10 @@ from forms.desk import AnswerForm, AssigneeForm, StateForm
 from models.arrivals import shown_in
 from models.base import Refused
 from models.catalogue import catalogue_at
-from models.circles import circle_of
+from models.circles import beside, circle_of
 from models.faces import face
 from models.links import around
 from models.macros import choices_of
-from models.organizations import clusters_of
 from models.people import Person
 from models.permissions import Permission
 from models.tickets import Ticket, desk_of
@@ -63,8 +62,12 @@ def shown(
         form.refuse(Refused(refused.reason))
     circle = circle_of(ticket, actor(), now=clock.now())
     tied = around(ticket, desk_of(actor(), roles()))
+    by = beside(ticket)
     return {
         "ticket": ticket,
+        "tags": by.tags,
+        "tags_offered": by.offered,
+        "tag_typed": "",
         "timeline": timeline,
         "shown": shown_in(timeline.entries),
         "participants": circle.participants,
@@ -79,7 +82,7 @@ def shown(
         "face": face(ticket.target, zone_here(), clock.now(), why=why_none(ticket), staff=True),
         "promise": promise_view(ticket),
         "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),
-        "clusters": clusters_of(ticket.organization) if ticket.organization else [],
+        "clusters": by.clusters,
         "others": tied.others,
         "links": tied.links,
         "assign": _assign_form(ticket, list(circle.agents), seen),

@@ -12,7 +12,7 @@ from blueprints.access import actor, may, requires, roles
 from blueprints.deskwork import number_in
 from blueprints.pages import Answer, invalid, page, page_here, polled, see_other, why_none, zone_here
 from extensions import clock, db
-from models import batches, conversations, handling
+from models import batches, conversations, handling, tags
 from models.base import Refused
 from models.catalogue import DoorName, PlanName, Severity
 from models.faces import face
@@ -20,6 +20,7 @@ from models.people import agents
 from models.permissions import Permission
 from models.prose import cleaned
 from models.queues import NOBODY, DeskWish, Queue, changed_since, desk_counts, queue_of
+from models.tags import tag_name
 from models.tickets import Ticket, TicketState, desk_of
 
 bp = Blueprint("queues", __name__)
@@ -39,6 +40,7 @@ def index() -> Answer:
         "desk/index.html",
         wish=wish,
         rows=rows,
+        tags=tags.tags_of(db.session(), [row.id for row in rows]),
         paging=paging,
         counts=desk_counts(person, scope, now=now),
         queues=list(Queue),
@@ -67,6 +69,7 @@ def _wish() -> DeskWish:
         state=next((s for s in TicketState if s.value == given.get("state")), None),
         assignee=assignee if assignee == NOBODY or number_in(assignee) else "",
         organization=organization if len(organization) <= 60 else "",
+        tag=tag_name(cleaned(given.get("tag", "")))[: tags.NAME_MOST],
         text=cleaned(given.get("q", ""))[:200].strip(),
         page=page_here(),
         after=given.get("after", "")[:80],
@@ -126,6 +129,19 @@ def set_state_together() -> Answer:
         conversations.set_state(ticket, actor(), state, now=now)
 
     return _together(set_state, f"{state.desk_label} now")
+
+
+@bp.post("/desk/together/tag")
+@requires(Permission.ANSWER)
+def tag_together() -> Answer:
+    written, now = request.form.get("tag", ""), clock.now()
+    off = request.form.get("do") == "off"
+
+    def change(ticket: Ticket) -> None:
+        (tags.remove_tag if off else tags.add_tag)(ticket, actor(), written, now=now)
+
+    wrong = "" if tag_name(written) else "Write the tag, for example slow-query."
+    return _together(change, f"{'without' if off else 'with'} the tag {tag_name(written)} now", wrong)
 
 
 def _together(verb: Callable[[Ticket], None], words: str, wrong: str = "") -> Answer:

@@ -12,9 +12,12 @@ from sqlalchemy import BindParameter, Select, bindparam, literal, select, union_
 from models.base import Instant, session_of
 from models.drafts import SENT, Draft
 from models.following import Follower
+from models.organizations import CLUSTERS, ClusterLine
 from models.people import Person
 from models.permissions import Role
+from models.tags import TAGS
 from models.tickets import Participant, Ticket
+from models.together import ask_together
 
 # A draft saves itself at least every eight seconds while somebody types: who has stopped for so long is gone.
 WRITING_FOR = timedelta(seconds=60)
@@ -106,3 +109,25 @@ def _circle() -> Select[Any]:
 
 
 _CIRCLE = _circle()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside a ticket: its tags, others that are offered, and the clusters of its organization, by name."""
+
+    tags: list[str]
+    offered: list[str]
+    clusters: list[ClusterLine]
+
+
+def beside(ticket: Ticket) -> Beside:
+    """Return it in one statement."""
+    found = ask_together(session_of(ticket), _BESIDE, ticket=ticket.id, organization=ticket.organization_id)
+    return Beside(
+        tags=sorted(name for name, mine in found["tags"] if mine),
+        offered=sorted(name for name, mine in found["tags"] if not mine),
+        clusters=sorted((ClusterLine(*row) for row in found["clusters"]), key=lambda cluster: cluster.name),
+    )
+
+
+_BESIDE = (("tags", TAGS), ("clusters", CLUSTERS))

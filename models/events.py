@@ -28,6 +28,7 @@ class EventKind(Labelled):
     TICKET_FOLLOWED_UP = "ticket.followed-up", "opened a follow-up"
     TICKET_REMINDED = "ticket.reminded", "reminded the customer"
     TICKET_HOLD = "ticket.hold", "changed until when it is on hold"
+    TICKET_TAGGED = "ticket.tagged", "changed the tags"
     TICKET_RATED = "ticket.rated", "rated the help"
     TICKET_LINKED = "ticket.linked", "linked two requests"
     TICKET_UNLINKED = "ticket.unlinked", "took a link between two requests off"

@@ -172,10 +172,17 @@ class ClusterLine:
     tier: str
     version: str
     environment: str
+    region: str
 
 
 CLUSTERS = select(
-    Cluster.id, Cluster.organization_id, Cluster.name, Cluster.tier, Cluster.version, Cluster.environment
+    Cluster.id,
+    Cluster.organization_id,
+    Cluster.name,
+    Cluster.tier,
+    Cluster.version,
+    Cluster.environment,
+    Cluster.region,
 ).where(Cluster.organization_id == bindparam("organization"), Cluster.deleted_at.is_(None))
 
 

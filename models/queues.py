@@ -17,6 +17,7 @@ from models.listings import ORDERS, Sort, counting, numbered, paged
 from models.organizations import Organization
 from models.paging import COUNTED_TO, Order, PagedWish, Paging
 from models.people import Person
+from models.tags import tagged
 from models.tickets import BY_DUE, Ticket, Tickets, TicketState
 
 # Whose tickets they are that nobody has.
@@ -83,6 +84,7 @@ class DeskWish(PagedWish):
     # The id of an agent, or "nobody".
     assignee: str = ""
     organization: str = ""
+    tag: str = ""
     text: str = ""
 
     path = "/desk"
@@ -99,6 +101,7 @@ class DeskWish(PagedWish):
             "state": self.state.value if self.state else "",
             "assignee": self.assignee,
             "organization": self.organization,
+            "tag": self.tag,
             "q": self.text,
         }
 
@@ -110,7 +113,7 @@ class DeskWish(PagedWish):
     @property
     def chosen(self) -> bool:
         """Whether one of the lists above the queue narrows it."""
-        return bool(self.plan or self.severity or self.state or self.assignee or self.organization)
+        return bool(self.plan or self.severity or self.state or self.assignee or self.organization or self.tag)
 
     def alone(self, queue: Queue, **changes: object) -> str:
         """Return the address of a queue without anything that narrows this one."""
@@ -199,6 +202,8 @@ def _desk_narrowed(scope: Tickets, wish: DeskWish, now: datetime) -> list[Column
     if wish.organization:
         named = select(Organization.id).where(Organization.slug == wish.organization).scalar_subquery()
         found.append(Ticket.organization_id == named)
+    if wish.tag:
+        found.append(tagged(wish.tag))
     if wish.when:
         found.append(_due_before(now) if wish.when == "late" else _due_soon(now, now + timedelta(hours=1)))
     return found

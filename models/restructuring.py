@@ -26,6 +26,7 @@ from models.people import Person
 from models.prose import SUMMARY_MOST, cleaned
 from models.search import forget
 from models.submissions import result_of, settle
+from models.tags import carry_tags
 from models.tickets import Comment, Participant, Ticket, TicketState
 
 SPLIT_MOST = 100
@@ -82,8 +83,8 @@ def check_merge(ticket: Ticket, into: Ticket | None, *, now: datetime) -> Ticket
 def merge(ticket: Ticket, into: Ticket | None, actor: Person, *, carry: bool, now: datetime) -> None:
     """Close the ticket and let its people go on in the other one; its messages and files stay where they are.
 
-    Its participants and followers become those of the other one; `carry` says that the agent has agreed to that, which
-    a confidential one needs. A promise that nobody has answered stays unanswered on record: a merge meets none.
+    Its participants, followers and tags become those of the other one; `carry` says that the agent has agreed to that,
+    which a confidential one needs. A promise that nobody has answered stays unanswered on record: a merge meets none.
     Raises Refused as `check_merge` does.
     """
     into = check_merge(ticket, into, now=now)
@@ -97,6 +98,7 @@ def merge(ticket: Ticket, into: Ticket | None, actor: Person, *, carry: bool, no
     there = select(Follower.person_id).where(Follower.ticket_id == into.id)
     mine = select(Follower.person_id).where(Follower.ticket_id == ticket.id, Follower.person_id.not_in(there))
     session.add_all([Follower(ticket_id=into.id, person_id=number) for number in session.scalars(mine).all()])
+    carry_tags(ticket, into)
     tie(ticket, into, LinkKind.MERGED)
     _note_miss(ticket, now=now)
     note_event(into, actor, EventKind.TICKET_MERGED_HERE, now=now, key=ticket.key)

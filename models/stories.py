@@ -24,6 +24,7 @@ from models.organizations import Cluster, Organization
 from models.outside import FileStore
 from models.people import Person
 from models.silence import hold_until
+from models.tags import add_tag
 from models.tickets import Ticket, TicketState
 from models.wording import zone
 
@@ -116,6 +117,7 @@ class _World:
             "resolve": lambda: resolve(ticket, who, now=at),
             "participant": lambda: add_participant(ticket, who, self.people[step["person"]], now=at),
             "severity": lambda: change_severity(ticket, who, Severity(step["severity"]), text, now=at),
+            "tag": lambda: add_tag(ticket, who, step["tag"], now=at),
             "hold": lambda: hold_until(ticket, who, at.date() + timedelta(step["days"]), zone(who.time_zone), now=at),
             "reclassify": lambda: reclassify(ticket, who, Severity(step["severity"]), text, now=at),
         }

@@ -88,6 +88,8 @@ class Ticket(Model):
         Index("ix_tickets_door_active_due", "door", "active", *BY_DUE),
         Index(None, "state", *BY_DUE),
         Index("ix_tickets_assignee_active_due", "assignee_id", "active", *BY_DUE),
+        Index("ix_tickets_plan_active_due", "plan", "active", *BY_DUE),
+        Index("ix_tickets_severity_active_due", "severity", "active", "due_order", "updated_at", "id"),
         Index(None, "active", "updated_at", "id"),
         Index(None, "closes_at"),
         Index(None, "nudges", "quiet_since"),

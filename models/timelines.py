@@ -44,6 +44,7 @@ _SHOWN = (
     EventKind.TICKET_FOLLOWED_UP,
     EventKind.TICKET_REMINDED,
     EventKind.TICKET_HOLD,
+    EventKind.TICKET_TAGGED,
     EventKind.TICKET_RATED,
     *LINKING,
     EventKind.PROMISE_RAISED,
@@ -251,7 +252,7 @@ def _words(event: Any, *, desk: bool) -> str:  # noqa: ANN401 (a row of _ENTRIES
         case EventKind.TICKET_FOLLOWED_UP:
             words = "opened the follow-up"
         case _:
-            words = _TIES.get(event.kind) or _other_words(event)
+            words = _TIES.get(event.kind) or _care_words(event) or _other_words(event)
     return words
 
 
@@ -276,13 +277,20 @@ _TIES = {
 }
 
 
-def _other_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
+def _care_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
     data = event.data
     if event.kind is EventKind.TICKET_REMINDED:
         return "Reminder sent: we wait for an answer"
+    if event.kind is EventKind.TICKET_TAGGED:
+        return f"added the tag {data['added']}" if "added" in data else f"took the tag {data['removed']} off"
     if event.kind is EventKind.TICKET_HOLD:
         until = day(date.fromisoformat(data["until"]), event.at.date()) if data["until"] else ""
         return f"put this request on hold until {until}" if until else "ended the hold of this request"
+    return ""
+
+
+def _other_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
+    data = event.data
     if event.kind is EventKind.TICKET_RATED:
         return f"rated the help {data['stars']} of 5"
     if event.kind is EventKind.PROMISE_RAISED:
