@@ -66,6 +66,7 @@ def shown(
     return {
         "ticket": ticket,
         "tags": by.tags,
+        "rating": by.rating,
         "tags_offered": by.offered,
         "tag_typed": "",
         "timeline": timeline,

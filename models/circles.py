@@ -15,6 +15,7 @@ from models.following import Follower
 from models.organizations import CLUSTERS, ClusterLine
 from models.people import Person
 from models.permissions import Role
+from models.ratings import Rating
 from models.tags import TAGS
 from models.tickets import Participant, Ticket
 from models.together import ask_together
@@ -113,11 +114,13 @@ _CIRCLE = _circle()
 
 @dataclass(frozen=True)
 class Beside:
-    """What stands beside a ticket: its tags, others that are offered, and the clusters of its organization, by name."""
+    """What stands beside a ticket: its tags, others on offer, its organization's clusters, its rating."""
 
     tags: list[str]
     offered: list[str]
     clusters: list[ClusterLine]
+    # Stars and words, where its customer has rated the help.
+    rating: tuple[int, str] | None
 
 
 def beside(ticket: Ticket) -> Beside:
@@ -127,7 +130,9 @@ def beside(ticket: Ticket) -> Beside:
         tags=sorted(name for name, mine in found["tags"] if mine),
         offered=sorted(name for name, mine in found["tags"] if not mine),
         clusters=sorted((ClusterLine(*row) for row in found["clusters"]), key=lambda cluster: cluster.name),
+        rating=next(((stars, words) for stars, words in found["rating"]), None),
     )
 
 
-_BESIDE = (("tags", TAGS), ("clusters", CLUSTERS))
+_RATING = select(Rating.stars, Rating.words).where(Rating.ticket_id == bindparam("ticket"))
+_BESIDE = (("tags", TAGS), ("clusters", CLUSTERS), ("rating", _RATING))

@@ -58,14 +58,14 @@ class Person(Model):
     """Somebody with an account: a customer, staff, or both."""
 
     __tablename__ = "people"
-    __table_args__ = (Index(None, "name", "id"),)
+    __table_args__ = (Index(None, "name", "id"), Index(None, "staff_role", "active", "name", "id"))
 
     email: Mapped[str] = mapped_column(String(254))
     # Databases disagree on comparing without case, so the folded copy is what is compared.
     email_folded: Mapped[str] = mapped_column(String(254), unique=True)
     name: Mapped[str]
     password_hash: Mapped[str] = mapped_column(default="")
-    staff_role: Mapped[Role | None] = mapped_column(index=True)
+    staff_role: Mapped[Role | None]
     active: Mapped[bool] = mapped_column(default=True)
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
     theme: Mapped[Theme] = mapped_column(default=Theme.SYSTEM)

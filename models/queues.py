@@ -57,6 +57,8 @@ _ICONS = {
 }
 
 
+# Of how many figures a queue's is the sum, where it is none of its own.
+_PARTS = {Queue.DUE: 2}
 # The queues that the desk has a figure for.
 _FIGURES = tuple(queue for queue in Queue if queue is not Queue.DONE)
 
@@ -147,7 +149,7 @@ def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
     asked = _desk_figures(scope.condition)
     figures = iter(read(scope.session, asked, me=actor.id, now=now, soon=now + timedelta(hours=1)).one())
     queues: dict[Queue, int] = {
-        queue: min(sum(next(figures) for _ in _halves(queue, 0)), COUNTED_TO + 1) for queue in _FIGURES
+        queue: min(sum(next(figures) for _ in range(_PARTS.get(queue, 1))), COUNTED_TO + 1) for queue in _FIGURES
     }
     return DeskCounts(queues, {door: next(figures) for door in DoorName}, late=next(figures), soon=next(figures))
 

@@ -36,11 +36,16 @@ def upgrade():
     op.create_index("ix_ticket_tags_tag_id_ticket_id", "ticket_tags", ["tag_id", "ticket_id"])
     for name, columns in INDEXES:
         op.create_index(name, "tickets", columns)
+    # Those who could have a ticket, by name: of all who have an account, they are few.
+    op.create_index("ix_people_staff_role_active_name_id", "people", ["staff_role", "active", "name", "id"])
+    op.drop_index("ix_people_staff_role", "people")
 
 
 def downgrade():
     # What the program before this does not know it could not read.
     op.execute("DELETE FROM events WHERE kind = 'ticket.tagged'")
+    op.create_index("ix_people_staff_role", "people", ["staff_role"])
+    op.drop_index("ix_people_staff_role_active_name_id", "people")
     for name, _columns in INDEXES:
         op.drop_index(name, "tickets")
     op.drop_table("ticket_tags")

@@ -48,6 +48,7 @@ def test_a_resolved_request_is_rated_and_rated_anew(lumen: Browser, town: Town, 
     assert [(r.stars, r.words) for r in town.scalars(select(Rating))] == [(2, "Not solved.")]
     assert "1 of 5" not in sign_in("agent@support.example").get("/reports").main
     assert "2.0 of 5" in sign_in("agent@support.example").get("/reports").main
+    assert "Not solved." in sign_in("agent@support.example").get(f"/desk/{key}").main
 
 
 @pytest.mark.parametrize("stars", [Forged("0"), Forged("6"), Forged("x"), Forged("")])

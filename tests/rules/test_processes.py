@@ -81,7 +81,7 @@ def test_nothing_is_lost_doubled_or_taken_twice(crowd: tuple[Town, str], tmp_pat
     assert town.count(Comment, Comment.form_key.in_(work["keys"])) == ROUNDS
     for number in range(ROUNDS):
         assert len({report["same"][number] for report in reports}) == 1
-    keys = town.scalars(select(Ticket.key))
+    keys, numbers = town.scalars(select(Ticket.key)), town.scalars(select(Ticket.id))
     assert len(keys) == len(set(keys)) == 1 + len(free) + ROUNDS
 
     # Of those who took a free ticket at the same moment, one has it, and is written down once.
@@ -91,6 +91,14 @@ def test_nothing_is_lost_doubled_or_taken_twice(crowd: tuple[Town, str], tmp_pat
         winners = [report["agent"] for report in reports if key in report["took"]]
         assert len(winners) >= 1
         assert len(set(winners)) == 1
+
+    # Who asked for the next ticket got one that nobody else got, until none was left.
+    given_out = Counter(key for report in reports for key in report["next"])
+    assert given_out
+    assert set(given_out.values()) == {1}
+    assert set(given_out) | {key for report in reports for key in report["took"]} == set(keys)
+    once = [town.count(Event, Event.kind == EventKind.TICKET_ASSIGNED, Event.ticket_id == t) for t in numbers]
+    assert set(once) == {1}
 
     # Every letter went out once, whoever took it.
     sent = Counter(name for report in reports for name in report["sent"])
@@ -152,7 +160,7 @@ def _work(given: dict[str, Any], number: int) -> dict[str, Any]:
         return signed_in
 
     customer, staff = browser(OWNER), browser(agent)
-    report: dict[str, Any] = {"statuses": [], "same": [], "took": [], "sent": [], "agent": agent}
+    report: dict[str, Any] = {"statuses": [], "same": [], "took": [], "next": [], "sent": [], "agent": agent}
 
     def post(who: Browser, path: str, form: dict[str, str]) -> Any:
         answer = who.post(path, form, check=False)
@@ -173,6 +181,9 @@ def _work(given: dict[str, Any], number: int) -> dict[str, Any]:
         report["same"].append(same.headers.get("Location", same.text[:400]))
         if post(staff, f"/desk/{given['free'][r]}/take", {}).status == 303:
             report["took"].append(given["free"][r])
+
+    while (key := post(staff, "/desk/next", {}).headers["Location"].removeprefix("/desk/")).startswith("TECH-"):
+        report["next"].append(key)
 
     class Hands:
         def now(self) -> Any:
