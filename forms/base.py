@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flask import request
 from flask_wtf import FlaskForm
-from werkzeug.datastructures import MultiDict
-from wtforms import DateField, Field, HiddenField, MultipleFileField, SelectMultipleField
+from werkzeug.datastructures import CombinedMultiDict, MultiDict
+from wtforms import DateField, Field, FileField, HiddenField, MultipleFileField, SelectMultipleField
 from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
+from wtforms.form import BaseForm
 
 from models.base import Refused
 from models.prose import cleaned
@@ -43,6 +45,15 @@ class Form(FlaskForm):  # type: ignore[misc]
         """CSRF is the guard's: it holds for every POST, also for those without a form class."""
 
         csrf = False
+
+        def wrap_formdata(self, form: BaseForm, formdata: Any) -> Any:  # noqa: ANN401 (WTForms' own signature)
+            """Return what was posted; a file reaches only fields that are for files, whatever its part is called."""
+            wrapped = super().wrap_formdata(form, formdata)  # type: ignore[misc]
+            if not isinstance(wrapped, CombinedMultiDict):
+                return wrapped
+            for_files = {field.name for field in form if isinstance(field, FileField)}
+            some = [(name, file) for name, file in request.files.items(multi=True) if name in for_files]
+            return MultiDict([*request.form.items(multi=True), *some])
 
     def __init__(self, given: Mapping[str, Any] | None = None, **values: Any) -> None:  # noqa: ANN401
         """Take `given` (a text that was kept) instead of what the request posts; `values` fill what neither has."""

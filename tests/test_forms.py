@@ -6,13 +6,16 @@ import importlib
 import pkgutil
 
 import pytest
+from conftest import SignIn
+from factories import Town
 from flask import Flask
+from page import File
 from wtforms import HiddenField, PasswordField, StringField
 
 import forms
 from forms.audit import AuditForm
-from forms.base import Form
-from forms.sales import DayField, StepForm, WonForm
+from forms.base import DayField, Form
+from forms.sales import StepForm, WonForm
 from forms.schedules import HolidayForm
 
 for _found in pkgutil.iter_modules(forms.__path__):
@@ -74,3 +77,11 @@ def test_a_day_is_one_that_somebody_may_mean(kind: type[Form], day: str, app: Fl
     assert days
     assert all("year" in error for field in days for error in field.errors)
     assert all(field.errors for field in days)
+
+
+def test_a_file_in_the_place_of_words_is_no_words(town: Town, sign_in: SignIn) -> None:
+    key = town.enquire()
+    page = sign_in("sales@support.example")
+    page.get(f"/sales/{key}")
+    answer = page.post(f"/sales/{key}/notes", {"body": File("a.txt", b"x")}, check=False)
+    assert answer.status == 422

@@ -50,7 +50,7 @@ def expected(call: Call, email: str) -> str:
         return "hidden"
     if call.permission not in GRANTS[role]:
         return "refused"
-    ours = ours or (role is Role.AGENT and call.endpoint.startswith(("desk.", "composing.", "arranging.")))
+    ours = ours or (role is Role.AGENT and call.endpoint.startswith(("desk.", "composing.", "arranging.", "tagging.")))
     ours = ours or (role is Role.SALES and call.endpoint.startswith("sales."))
     if role is Role.AGENT and call.endpoint in {"attachments.show", "tickets.show", "live.desk_changes"}:
         ours = True
