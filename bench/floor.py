@@ -86,8 +86,8 @@ def create_floor(database: str) -> Flask:
                 text(
                     "INSERT INTO tickets (key, door, state, severity, summary, organization_id, cluster_name, environment,"
                     " components, version_affected, confidential, opener_id, plan, catalogue_version, thread, created_at, updated_at,"
-                    " severity_asked, revision, due_order, active) VALUES (:key, 'billing', 'open', :severity,   :summary, 1, '', '', '[]', '', false, 1,"
-                    " 'standard', '2026-01', 'x', '2026-11-23 09:00:00', '2026-11-23 09:00:00', '', 1, '9999-12-31 00:00:00', true) RETURNING id"
+                    " severity_asked, nudges, revision, due_order, active) VALUES (:key, 'billing', 'open', :severity,   :summary, 1, '', '', '[]', '', false, 1,"
+                    " 'standard', '2026-01', 'x', '2026-11-23 09:00:00', '2026-11-23 09:00:00', '', 0, 1, '9999-12-31 00:00:00', true) RETURNING id"
                 ),
                 {"key": f"FLOOR-{number}", "severity": given["severity"], "summary": given["summary"]},
             ).scalar()

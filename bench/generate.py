@@ -212,6 +212,7 @@ COLUMNS = [
     "due_order",
     "active",
     "severity_asked",
+    "nudges",
     "revision",
 ]
 
@@ -240,7 +241,7 @@ def _tickets(
                 "Production", '["TiDB"]', "v8.5.1", False, opener, first_agent + n % AGENTS if answered else None,
                 PlanName.STANDARD.value, version, f"t{n}", _at(at), _at(at + timedelta(hours=n % 90)),
                 _at(at) if state in {"resolved", "closed"} else None, due and _at(due), (due and _at(due)) or never,
-                state in {"open", "in-progress", "waiting"}, "", 1,
+                state in {"open", "in-progress", "waiting"}, "", 0, 1,
             )
         )  # fmt: skip
         terms = said | terms_of(f"TECH-{n + 1}", summary, f"prod-{house - 1}")

@@ -187,10 +187,10 @@ def quote_usage(organization: Organization, *, at: datetime) -> Quote:
 
 def check_upgrade(organization: Organization, plan: PlanName, *, at: datetime) -> None:
     """Raise Refused when the organization cannot buy the plan by card now, with what to do instead."""
-    present = PlanName(organization.plan)
-    if catalogue().plan(present).by_contract:
+    present, terms = PlanName(organization.plan), catalogue(at.date())
+    if terms.plan(present).by_contract:
         raise Refused(f"{organization.name} has the {present.label} plan, which is managed by contract.")
-    if catalogue().plan(plan).by_contract or plan is PlanName.BASIC:
+    if terms.plan(plan).by_contract or plan is PlanName.BASIC:
         raise Refused(f"{plan.label} cannot be bought by card.")
     if plan is present:
         raise Refused(f"{organization.name} has the {plan.label} plan already.")
