@@ -34,6 +34,7 @@ from blueprints import (
     tagging,
     taxes,
     tickets,
+    views,
 )
 
 ALL = (
@@ -66,6 +67,7 @@ ALL = (
     lists.bp,
     live.bp,
     tagging.bp,
+    views.bp,
     schedules.bp,
     taxes.bp,
     audit.bp,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, g, request
 
@@ -22,17 +22,27 @@ from models.prose import cleaned
 from models.queues import NOBODY, DeskWish, Queue, changed_since, desk_counts, queue_of
 from models.tags import tag_name
 from models.tickets import Ticket, TicketState, desk_of
+from models.views import views_of
 
 bp = Blueprint("queues", __name__)
 # In the year 9987: no clock shows a later moment, and every database can hold it.
 _LAST_MS = 253_000_000_000_000
 
 
+_OFFERED = {
+    "queues": list(Queue),
+    "doors": list(DoorName),
+    "plans": list(PlanName),
+    "severities": list(Severity),
+    "states": list(TicketState),
+}
+
+
 @bp.get("/desk")
 @requires(Permission.DESK)
 def index() -> Answer:
     person, now, zone = actor(), clock.now(), zone_here()
-    wish, scope = _wish(), desk_of(person, roles())
+    wish, scope = wish_of(request.args), desk_of(person, roles())
     if "go" in request.args and (exact := scope.find(wish.text)) is not None:
         return see_other(f"/desk/{exact.key}")
     rows, paging = queue_of(person, scope, wish, now=now)
@@ -43,22 +53,21 @@ def index() -> Answer:
         tags=tags.tags_of(db.session(), [row.id for row in rows]),
         paging=paging,
         counts=desk_counts(person, scope, now=now),
-        queues=list(Queue),
-        doors=list(DoorName),
-        plans=list(PlanName),
-        severities=list(Severity),
-        states=list(TicketState),
+        **_OFFERED,
         agents=agents(db.session()),
         may_answer=may(Permission.ANSWER),
         since=now,
         changed=0,
         back=wish.href(page=wish.page),
+        views=views_of(person),
+        view=number_in(request.args.get("view", "")),
+        narrowing=urlencode({name: value for name, value in wish.parts.items() if value}),
         faces={t.id: face(t.target, zone, now, why=why_none(t), staff=True) for t in rows},
     )
 
 
-def _wish() -> DeskWish:
-    given = request.args
+def wish_of(given: Mapping[str, str]) -> DeskWish:
+    """Return the queue that an address names, or a saved view; what it does not know is as if it were not there."""
     assignee, organization = given.get("assignee", ""), given.get("organization", "")
     return DeskWish(
         queue=next((q for q in Queue if q.value == given.get("queue")), Queue.DUE),
@@ -71,7 +80,7 @@ def _wish() -> DeskWish:
         organization=organization if len(organization) <= 60 else "",
         tag=tag_name(cleaned(given.get("tag", "")))[: tags.NAME_MOST],
         text=cleaned(given.get("q", ""))[:200].strip(),
-        page=page_here(),
+        page=page_here() if given is request.args else 1,
         after=given.get("after", "")[:80],
         before=given.get("before", "")[:80],
     )

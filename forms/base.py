@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flask import request
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import CombinedMultiDict, MultiDict
 from wtforms import DateField, Field, FileField, HiddenField, MultipleFileField, SelectMultipleField
@@ -52,8 +51,9 @@ class Form(FlaskForm):  # type: ignore[misc]
             if not isinstance(wrapped, CombinedMultiDict):
                 return wrapped
             for_files = {field.name for field in form if isinstance(field, FileField)}
-            some = [(name, file) for name, file in request.files.items(multi=True) if name in for_files]
-            return MultiDict([*request.form.items(multi=True), *some])
+            files, posted = wrapped.dicts
+            some = [(name, file) for name, file in files.items(multi=True) if name in for_files]
+            return MultiDict([*posted.items(multi=True), *some])
 
     def __init__(self, given: Mapping[str, Any] | None = None, **values: Any) -> None:  # noqa: ANN401
         """Take `given` (a text that was kept) instead of what the request posts; `values` fill what neither has."""

@@ -15,7 +15,7 @@ from wtforms import (
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from forms.base import DayField, Form, choices, stripped, tidied
-from models import macros
+from models import macros, views
 from models.prose import BODY_MOST, SUMMARY_MOST
 from models.tickets import TicketState
 
@@ -64,6 +64,22 @@ class HoldForm(Form):
 
     seen = HiddenField(validators=[Length(max=20)])
     day = DayField("On hold until", validators=[InputRequired("Choose a day, tomorrow at the earliest.")])
+
+
+class ViewForm(Form):
+    """The name of a queue as it is narrowed, and who sees it beside theirs."""
+
+    # What narrows the queue, as its address has it.
+    query = HiddenField(validators=[Length(max=1000)])
+    name = StringField(
+        "Name",
+        filters=[stripped],
+        validators=[
+            DataRequired("Name the view, for example “S1 of Enterprise”."),
+            Length(max=views.NAME_MOST, message=f"Shorten the name to {views.NAME_MOST} characters."),
+        ],
+    )
+    shared = BooleanField("All agents see it beside their queues")
 
 
 class MacroForm(Form):

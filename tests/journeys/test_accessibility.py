@@ -75,6 +75,7 @@ PAGES = {
         *("/desk", "/desk?queue=waiting", "/desk?queue=all&q=nothing-like-this", "/desk/{}", "/desk/{}/severity"),
         *("/desk/{}/print", "/demo/mail", "/help", "/reports", "/reports/requests?count=filed"),
         *("/desk/{}/clock", "/desk/{}/links", "/desk/{}/split", "/desk/{}/merge", "/desk/{}/hold"),
+        *("/desk/views", "/desk/views/new?plan=premium", "/desk/views/1/edit"),
         *("/desk/macros", "/desk/macros/new", "/desk/macros/1", "/desk/macros/1/delete"),
     ],
     "sales@support.example": [
