@@ -27,6 +27,7 @@ from models.purchases import VISA, buy, charge_open, tell_purchases
 from models.search import clear
 from models.stories import summary_of, tell
 from models.tickets import Ticket, TicketState
+from models.views import save_view
 
 # Mail about older things has long been delivered; the rest goes out when the worker starts.
 DELIVERED_BEFORE = timedelta(hours=1)
@@ -258,7 +259,7 @@ def _found_house(session: Session, house: _House, people: dict[str, Person], now
 
 
 def _write_macros(agent: Person, now: datetime) -> None:
-    """Give the agents texts to insert: two that all share, and one of the agent's own."""
+    """Give the agents texts to insert and views of the queues, shared ones and one of each of the agent's own."""
     logs = (
         "to find the cause we need the slow query log of {{cluster}} for the time in question. "
         "Dashboard → Slow Queries → Export gives it as a file; attach it here."
@@ -272,6 +273,9 @@ def _write_macros(agent: Person, now: datetime) -> None:
         MacroText("Looking into it", "We are on it. More today.", None, take=False, shared=False),
     ):
         create(agent, text, now=now)
+    urgent = {"queue": "all", "severity": "S1"}
+    save_view(agent, "Whose production stands still", urgent, shared=True)
+    save_view(agent, "Nobody’s, of Premium", {"queue": "unassigned", "plan": "premium"}, shared=False)
 
 
 def _announce(session: Session, now: datetime) -> None:

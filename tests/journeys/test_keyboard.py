@@ -125,6 +125,12 @@ def go(page: Page, key: str, address: str) -> None:
     page.wait_for_url(address)
 
 
+def told(page: Page, words: str) -> None:
+    """Wait until the next page says so, and its keys work."""
+    expect(page.locator("#flash")).to_contain_text(words)
+    page.wait_for_load_state()
+
+
 def say(page: Page, words: str) -> None:
     """Write the words where the focus is, and send them."""
     expect(page.locator("#body")).to_be_focused()
@@ -151,13 +157,13 @@ def test_an_agents_hour_in_the_queues(visit: Visit) -> None:
     tab_to(page, page.get_by_label("Give them to"), most=120)
     press("Tab")
     press("Enter")
-    expect(page.locator("#flash")).to_contain_text("2 tickets")
+    told(page, "2 tickets")
 
     press("j")
     expect(rows.first).to_have_text("Keys 0")
     go(page, "Enter", f"**/desk/{urgent}")
     press("t")
-    expect(page.locator("#flash")).to_contain_text("is yours")
+    told(page, "is yours")
     press("n")
     tab_to(page, body, most=2)
     say(page, "Who knows this node?")
