@@ -125,10 +125,16 @@ def go(page: Page, key: str, address: str) -> None:
     page.wait_for_url(address)
 
 
+def _settle(page: Page) -> None:
+    """Wait until the browser is done with the new page: going to its fragment, it takes the focus away once more."""
+    page.wait_for_load_state()
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def told(page: Page, words: str) -> None:
     """Wait until the next page says so, and its keys work."""
     expect(page.locator("#flash")).to_contain_text(words)
-    page.wait_for_load_state()
+    _settle(page)
 
 
 def say(page: Page, words: str) -> None:
@@ -137,7 +143,7 @@ def say(page: Page, words: str) -> None:
     page.keyboard.type(words)
     page.keyboard.press("Control+Enter")
     expect(page.locator("#thread article", has_text=words)).to_be_visible()
-    page.wait_for_load_state()
+    _settle(page)
 
 
 def test_an_agents_hour_in_the_queues(visit: Visit) -> None:
