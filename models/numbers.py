@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from sqlalchemy import String, bindparam, func, insert, select, update
+from sqlalchemy import String, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -28,11 +28,10 @@ def hold(session: Session, name: str) -> None:
     if session.get_bind().dialect.name == "sqlite":
         return  # the transaction has the only write lock there is
     mine = select(Counter.id).where(Counter.name == f"hold:{name}")
-    # Made beforehand and for itself: two that make it, or lock where it is to be, in the midst of their transactions
-    # would wait for each other.
+    # Not locked yet: where there is no row, two that lock what is around it would wait for each other.
     if session.scalar(mine) is None:
-        with suppress(IntegrityError), session.get_bind().engine.begin() as connection:
-            connection.execute(insert(Counter), {"name": f"hold:{name}", "value": 0})
+        with suppress(IntegrityError), session.begin_nested():
+            session.add(Counter(name=f"hold:{name}", value=0))
     session.scalars(mine.with_for_update()).one()
 
 
