@@ -122,6 +122,8 @@ def test_a_reply_before_the_worker_is_measured_by_the_new_hours(town: Town, slow
 def test_two_workers_do_it_once(town: Town, slowly: None) -> None:
     key = town.file(severity=Severity.S2, at=MONDAY)
     copies(town, key, BATCH + 20)
+    # The row that workers hold is there: a worker that meets another at the very first one begins anew.
+    assert work(town) == 0
     set_hours(town, SHORT, MONDAY + 2 * HOUR)
     start, done = threading.Barrier(2), []
 
