@@ -51,7 +51,7 @@ docs: $(VENV)/run.stamp ## write docs/configuration.md from the settings
 
 lock: $(VENV)/run.stamp ## pin the newest versions of what requirements/*.in name
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@for set in run s3 test; do \
+	@for set in run s3 stripe test; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --output-file requirements/$$set.txt requirements/$$set.in || exit 1; done
 

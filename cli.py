@@ -29,7 +29,7 @@ from models.directory import BadDocument, import_directory
 from models.entrance import SET_UP_LIFE, has_administrator, make_link
 from models.indexing import index_all, index_anew, is_missing
 from models.installation import KEY_MARK, fact, set_fact
-from models.outside import WrongStore
+from models.outside import Unanswered, WrongStore
 from models.seeds import empty, found, is_demo, is_empty, plant
 from supervisor import Supervisor
 from worker import work
@@ -66,6 +66,19 @@ def serve() -> None:
         _print_set_up_link(chosen)
     _close()
     sys.exit(Supervisor(chosen).run())
+
+
+def _try_gateway() -> None:
+    """End the start where Stripe does not take our key; one that does not answer keeps nobody from starting."""
+    there = outside().stripe
+    if there is None:
+        return
+    try:
+        there.check()
+    except PermissionError:
+        sys.exit("Bad setting. STRIPE_SECRET_KEY: Stripe does not take it.")
+    except Unanswered:
+        print("Stripe does not answer. The portal starts all the same; nobody can pay until it does.", flush=True)
 
 
 @click.command()
@@ -265,6 +278,7 @@ def _prepare(chosen: Settings) -> None:
     """Make ready what web processes need; exit with one line when they could not work."""
     _check_port(chosen)
     _check_files()
+    _try_gateway()
     try:
         migrate_database()
         _keep_apart(chosen)

@@ -87,6 +87,13 @@ def _endpoint(value: str) -> str:
         raise ValueError("use the store's address without a path, such as https://s3.example.com") from None
 
 
+def _stripe_api(value: str) -> str:
+    found = _base_url(value)
+    if urlsplit(found).hostname not in LOOPBACK:
+        raise ValueError("only a double on this machine may stand in for Stripe, such as http://127.0.0.1:8420")
+    return found
+
+
 def _database(value: str) -> str:
     path = value.removeprefix("sqlite:///")
     if path != value:
@@ -181,10 +188,16 @@ class Settings:
     smtp_timeout: int = _setting(20, _number(1, 30), "Seconds to wait for the mail server.")
     payments: str = _setting(
         "",
-        _one_of("none", "sandbox"),
-        "How plans are paid by card: none, or sandbox, which takes test cards and moves no money. Default: sandbox in "
-        "the demo, else none.",
+        _one_of("none", "sandbox", "stripe"),
+        "How plans are paid by card: none; sandbox, which takes test cards and moves no money; or stripe. Default: "
+        "sandbox in the demo, else none.",
     )
+    stripe_secret_key: str = _setting("", _text, "Stripe's secret key (sk_… or rk_…), for PAYMENTS=stripe.")
+    stripe_publishable_key: str = _setting("", _text, "Stripe's publishable key (pk_…) of the same account and mode.")
+    stripe_webhook_secret: str = _setting(
+        "", _text, "The signing secret (whsec_…) of the webhook endpoint <BASE_URL>/hooks/stripe."
+    )
+    stripe_api: str = _setting("", _stripe_api, "Address of a double of Stripe's API, for tests. Empty: Stripe's own.")
     undo_seconds: int = _setting(
         15, _number(0, 120), "Seconds in which an agent can undo a reply, before customers see it and get mail."
     )
@@ -268,7 +281,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             values[item.name] = item.metadata["read"](given)
         except ValueError as error:
             # No secret belongs into a log: neither one of its own nor the password in a database's address.
-            shown = "" if re.search("SECRET|PASSWORD", name) else f" (it is {re.sub('://[^@]*@', '://…@', given)!r})"
+            secret = re.search("SECRET|PASSWORD|_KEY", name)
+            shown = "" if secret else f" (it is {re.sub('://[^@]*@', '://…@', given)!r})"
             raise BadSetting(f"{name}: {error}{shown}.") from None
     return _completed(Settings(**values))
 
@@ -295,6 +309,7 @@ def _completed(settings: Settings) -> Settings:
     if not settings.remind_days < settings.remind_again_days < settings.resolve_silent_days:
         raise BadSetting("REMIND_AGAIN_DAYS: must be more than REMIND_DAYS and less than RESOLVE_SILENT_DAYS.")
     _check_files(settings)
+    _check_stripe(settings)
     _make(settings.data)
     if not settings.secret_key:
         changes["secret_key"] = _kept_secret(settings.data)
@@ -312,6 +327,31 @@ def _check_files(settings: Settings) -> None:
     for name in ("s3_bucket", "s3_access_key_id", "s3_secret_access_key"):
         if not getattr(settings, name):
             raise BadSetting(f"{name.upper()}: FILES=s3 needs it.")
+
+
+_STRIPE_KEYS = {
+    "stripe_secret_key": r"(?:sk|rk)_(test|live)_\w{4,}",
+    "stripe_publishable_key": r"pk_(test|live)_\w{4,}",
+    "stripe_webhook_secret": r"whsec_[\w+/=-]{4,}",
+}
+
+
+def _check_stripe(settings: Settings) -> None:
+    """Refuse PAYMENTS=stripe with a key missing, of the wrong kind, or of another mode than the other, by its name."""
+    if settings.payments != "stripe":
+        return
+    modes: list[str] = []
+    for name, pattern in _STRIPE_KEYS.items():
+        if not (given := getattr(settings, name)):
+            raise BadSetting(f"{name.upper()}: PAYMENTS=stripe needs it.")
+        if (found := re.fullmatch(pattern, given, re.ASCII)) is None:
+            starts = pattern.partition("_")[0].replace("(?:sk|rk)", "sk_ or rk") + "_"
+            raise BadSetting(f"{name.upper()}: such a key starts with {starts}.")
+        modes += found.groups()
+    if len(set(modes)) > 1:
+        raise BadSetting("STRIPE_PUBLISHABLE_KEY: it is for another mode (test, live) than STRIPE_SECRET_KEY.")
+    if settings.demo and "live" in modes:
+        raise BadSetting("STRIPE_SECRET_KEY: the demo's passwords are public, so it takes keys of the test mode only.")
 
 
 def _make(folder: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Flask, g, has_request_context
 from flask_login import LoginManager
@@ -33,6 +34,9 @@ from models.base import Model, judge
 from models.letters import stamp
 from models.outside import FileStore, Mailer, Payments, Scanner
 from models.people import Passwords, hold_person
+
+if TYPE_CHECKING:
+    from gateways.payments_stripe import StripePayments
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -91,6 +95,7 @@ class Outside:
     # None where nobody can pay by card; the sandbox is the same gateway, for the page that plays its bank.
     payments: Payments | None
     sandbox: SandboxPayments | None
+    stripe: StripePayments | None
 
 
 _outside: list[Outside] = []
@@ -115,6 +120,7 @@ def init(app: Flask, settings: Settings) -> None:
     csrf.init_app(app)
     clock.file = settings.data / "clock" if settings.demo else None
     sandbox = SandboxPayments(settings.data / "sandbox.sqlite") if settings.payments == "sandbox" else None
+    real = _stripe(settings) if settings.payments == "stripe" else None
     _outside[:] = [
         Outside(
             settings=settings,
@@ -136,10 +142,23 @@ def init(app: Flask, settings: Settings) -> None:
                 settings.site_name,
                 {"moment": stamp},
             ),
-            payments=sandbox,
+            payments=sandbox or real,
             sandbox=sandbox,
+            stripe=real,
         )
     ]
+
+
+def _stripe(settings: Settings) -> StripePayments:
+    if find_spec("stripe") is None:
+        more = "pip install --require-hashes -r requirements/stripe.txt"
+        raise BadSetting(f"PAYMENTS: stripe needs one more package: {more}")
+    # Its library takes a second and 40 MB, which those who are paid otherwise need not give.
+    from gateways.payments_stripe import StripePayments
+
+    return StripePayments(
+        settings.stripe_secret_key, settings.stripe_publishable_key, settings.stripe_webhook_secret, settings.stripe_api
+    )
 
 
 def _files(settings: Settings) -> FileStore:

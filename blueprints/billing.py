@@ -14,12 +14,13 @@ from blueprints.tills import (
     after,
     billing_request,
     card_form,
-    gateway,
+    check_gateway,
     people_here,
     quoted_at,
     save_card,
     signed,
     targets_of,
+    typed_here,
 )
 from blueprints.uploads import given_key
 from extensions import clock, db
@@ -57,7 +58,7 @@ def buy(org: str, plan: str) -> Answer:
     if (done := result_of(actor(), given_key())) is not None:
         return see_other(done)
     try:
-        gateway()
+        check_gateway()
         number = request.form.get("card", "")
         if not (number.isascii() and number.isdigit() and len(number) < 18):
             raise NotFound  # noqa: TRY301 (as for a card that is gone)
@@ -77,6 +78,9 @@ def buy(org: str, plan: str) -> Answer:
 @requires(Permission.BILLING)
 def type_card(org: str, plan: str) -> Answer:
     organization = organization_of(actor(), org)
+    if not typed_here():
+        # The payment must have begun before the payment service can have its card typed: a button begins it.
+        return see_other(f"/console/{organization.slug}/upgrade/{plan}")
     return page("billing/card.html", **_offer(organization, PlanName(plan), CardForm(formdata=None)))
 
 
@@ -87,13 +91,14 @@ def pay(org: str, plan: str) -> Answer:
     if (done := result_of(actor(), given_key())) is not None:
         return see_other(done)
     form.today = clock.now().date()
-    if not form.validate():
-        return invalid("billing/card.html", **_offer(organization, wanted, form))
+    template = "billing/card.html" if typed_here() else "billing/upgrade.html"
+    if typed_here() and not form.validate():
+        return invalid(template, **_offer(organization, wanted, form))
     try:
-        gateway()
+        check_gateway()
         payment = _begin(organization, wanted)
     except Refused as refused:
-        return _refused("billing/card.html", refused, form, _offer(organization, wanted, form))
+        return _refused(template, refused, form, _offer(organization, wanted, form))
     if save_card(payment, form) is PaymentState.DECLINED:
         field = "card_code" if afresh(payment).reason == "incorrect_cvc" else "card_number"
         form.refuse(Refused(payment.words, field))
@@ -188,7 +193,7 @@ def keep(org: str) -> Answer:
 def pay_arrears(org: str) -> Answer:
     organization = organization_of(actor(), org)
     try:
-        gateway()
+        check_gateway()
         shown = request.form.get("cents", "")
         payment = checkout.begin_arrears(organization, actor(), shown=shown, now=clock.now())
     except Refused as refused:

@@ -8,7 +8,16 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, requires
 from blueprints.pages import Answer, invalid, page, page_here, see_other
-from blueprints.tills import afresh, after, billing_request, card_form, gateway, people_here, save_card
+from blueprints.tills import (
+    afresh,
+    after,
+    billing_request,
+    card_form,
+    check_gateway,
+    people_here,
+    save_card,
+    typed_here,
+)
 from blueprints.uploads import given_key
 from extensions import clock, db
 from forms.base import Form
@@ -48,9 +57,9 @@ def create(org: str) -> Answer:
     form.today = clock.now().date()
     replaced = _replaced(organization)
     try:
-        if not form.validate():
+        if typed_here() and not form.validate():
             return invalid("billing/new_card.html", **_typing(organization, form))
-        gateway()
+        check_gateway()
         old = replaced.id if replaced else None
         payment = checkout.begin_saving(organization, actor(), replaces=old, now=clock.now())
     except Refused as refused:

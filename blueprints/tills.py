@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from flask import request
@@ -15,16 +15,28 @@ from blueprints.access import actor, may_there
 from blueprints.pages import Answer, see_other, zone_here
 from extensions import clock, db, outside
 from forms.billing import CardForm
-from models import collecting
+from models import cards, collecting
 from models.base import NotFound, Refused, token
 from models.catalogue import DoorName, PlanName, Severity, catalogue
 from models.money import dollars
 from models.organizations import Organization, managers, organization_of
-from models.outside import Payments
-from models.payments import Payment, PaymentKind, PaymentState, open_payment_of, payment_of
+from models.outside import Payments, Unanswered
+from models.payments import (
+    Payment,
+    PaymentKind,
+    PaymentState,
+    open_payment_of,
+    payer_of,
+    payment_of,
+)
 from models.permissions import Permission
 from models.wording import dated
 
+if TYPE_CHECKING:
+    from gateways.payments_stripe import Handover
+
+# So long a payment service that does not answer is left alone.
+_AGAIN = timedelta(minutes=5)
 _UNPAYABLE = "Cards cannot be charged on this portal yet. Write to TiDB Cloud Account/Billing instead."
 
 
@@ -36,13 +48,36 @@ def gateway() -> Payments:
     return there
 
 
+def check_gateway() -> None:
+    """Raise Refused where no payment can begin: nothing charges cards, or what does cannot be reached just now.
+
+    Asked before anything is written, so that nothing stays half done.
+    """
+    there = gateway()
+    try:
+        there.check()
+    except (Unanswered, PermissionError):
+        again = clock.now() + _AGAIN
+        raise Refused(
+            "Our payment service does not answer just now. Nothing was charged, and the plan is as it was. Try again "
+            f"after {dated(again, zone_here())} ({zone_here().key})."
+        ) from None
+
+
+def typed_here() -> bool:
+    """Tell whether a card is typed into our own form; else the payment service has a page's field for it."""
+    there = outside().payments
+    return there is None or there.typed_here
+
+
 def _sessions() -> Session:
     return Session(db.engine)
 
 
 def save_card(payment: Payment, form: CardForm) -> PaymentState:
     """Hand the typed card to the gateway and go on with the payment; the intent must be committed."""
-    return collecting.save_card(_sessions, gateway(), payment.public_id, form.details(), clock)
+    details = form.details() if typed_here() else None
+    return collecting.save_card(_sessions, gateway(), payment.public_id, details, clock)
 
 
 def advance(payment: Payment) -> PaymentState:
@@ -53,6 +88,37 @@ def advance(payment: Payment) -> PaymentState:
 def abandon(payment: Payment) -> PaymentState:
     """End the payment, unless it is paid already."""
     return collecting.abandon(_sessions, gateway(), payment.public_id, clock)
+
+
+def handover_of(payment: Payment) -> Handover | None:
+    """Return what the cardholder's browser needs to answer what the payment asks; raises Unanswered.
+
+    None where nothing is asked. Nothing is written: who pays is known since the call was made.
+    """
+    there = outside().stripe
+    payer = payer_of(db.session(), payment.organization_id, there.name) if there is not None else None
+    # Stripe is talked to outside of transactions.
+    db.session.commit()
+    if there is None or payer is None:
+        return None
+    given: Handover | None = there.handover(payer, f"{payment.public_id}:{payment.asks}")
+    return given
+
+
+def heard(event: str, key: str, token: str) -> None:
+    """Do what an event of Stripe's calls for: go on with the payment of that call, or look at the card of that token.
+
+    How things stand is asked of Stripe; an event that came before is passed over. Raises Unanswered when it must be
+    sent again.
+    """
+    there = outside().stripe
+    assert there is not None, "only Stripe's events are heard"
+    # Stripe is talked to outside of transactions.
+    db.session.rollback()
+    if token:
+        cards.look_again(db.session(), token, there.facts_of(token), now=clock.now())
+        db.session.commit()
+    collecting.heard(_sessions, there, event, key, clock)
 
 
 def afresh(payment: Payment) -> Payment:
@@ -122,6 +188,7 @@ def people_here(organization: Organization) -> dict[str, Any]:
         "underway": open_payment_of(organization),
         "payable": outside().payments is not None,
         "sandbox": outside().sandbox is not None,
+        "typed_here": typed_here(),
     }
 
 

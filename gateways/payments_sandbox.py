@@ -61,11 +61,25 @@ class _Call:
 class SandboxPayments:
     """The gateway of models/outside.py::Payments, with its state in the SQLite file `path`."""
 
+    name = "sandbox"
+    typed_here = True
+
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def save_card(self, payer: str, details: CardDetails, *, key: str, back: str) -> GatewayAnswer:
+    def check(self) -> None:
+        """Raise Unanswered while it is broken down; that is no call, and uses none of the failures up."""
+        with self._open() as db:
+            if db.execute("SELECT 1 FROM faults WHERE name = 'down' AND times > 0").fetchone():
+                raise Unanswered("down")
+
+    def enroll(self, slug: str, name: str) -> str:  # noqa: ARG002 (a real gateway shows the name to its people)
+        """Return the organization's slug."""
+        return slug
+
+    def save_card(self, payer: str, details: CardDetails | None, *, key: str, back: str) -> GatewayAnswer:
         """Save a test card; the same key gives the first result."""
+        assert details is not None, "test cards are typed into our own form"
         self._stumble("down")
         with self._open() as db:
             if (there := self._found(db, key)) is None:
@@ -92,33 +106,32 @@ class SandboxPayments:
         self._stumble("answer lost")
         return there
 
-    def look(self, key: str) -> GatewayAnswer | None:
+    def look(self, payer: str, key: str) -> GatewayAnswer | None:
         """Return what has become of the call; None when it never arrived."""
         self._stumble("down")
         with self._open() as db:
-            return self._found(db, key)
+            return self._found(db, key, payer)
 
-    def cancel(self, key: str) -> GatewayAnswer:
+    def cancel(self, payer: str, key: str) -> GatewayAnswer:
         """End a call that waits for the cardholder; one that is decided stays as it is."""
         self._stumble("down")
         with self._open() as db:
-            change = "UPDATE calls SET verdict = ?, url = '' WHERE key = ? AND verdict = ?"
-            db.execute(change, (Verdict.CANCELED.value, key, Verdict.ASKS.value))
-            return self._found(db, key) or GatewayAnswer(Verdict.CANCELED, "")
+            change = "UPDATE calls SET verdict = ?, url = '' WHERE key = ? AND payer = ? AND verdict = ?"
+            db.execute(change, (Verdict.CANCELED.value, key, payer, Verdict.ASKS.value))
+            return self._found(db, key, payer) or GatewayAnswer(Verdict.CANCELED, "")
 
-    def refund(self, charge: str, cents: int, *, key: str) -> GatewayAnswer:
+    def refund(self, payer: str, charge: str, cents: int, *, key: str) -> GatewayAnswer:
         """Give back a part of a charge, never more than it was."""
         self._stumble("down")
         with self._open() as db:
             if (there := self._found(db, key)) is None:
-                row = db.execute("SELECT payer, card, cents FROM calls WHERE key = ?", (charge,)).fetchone()
+                mine = "SELECT card, cents FROM calls WHERE key = ? AND payer = ?"
+                row = db.execute(mine, (charge, payer)).fetchone()
                 gone = "SELECT coalesce(sum(cents), 0) FROM calls WHERE kind = 'refund' AND of = ? AND verdict = 'done'"
                 before = db.execute(gone, (charge,)).fetchone()[0]
-                fits = row is not None and before + cents <= row[2]
-                payer, card = (row[0], row[1]) if row else ("", "")
-                there = self._note(
-                    db, _Call(key, "refund", payer, card, cents, "", charge), _FINE if fits else "too_much"
-                )
+                fits = row is not None and before + cents <= row[1]
+                call = _Call(key, "refund", payer, row[0] if row else "", cents, "", charge)
+                there = self._note(db, call, _FINE if fits else "too_much")
         self._stumble("answer lost")
         return there
 
@@ -163,10 +176,9 @@ class SandboxPayments:
         assert found is not None
         return found
 
-    def _found(self, db: sqlite3.Connection, key: str) -> GatewayAnswer | None:
-        row = db.execute(
-            "SELECT reference, verdict, reason, url, kind, card FROM calls WHERE key = ?", (key,)
-        ).fetchone()
+    def _found(self, db: sqlite3.Connection, key: str, payer: str = "") -> GatewayAnswer | None:
+        mine = "SELECT reference, verdict, reason, url, kind, card FROM calls WHERE key = ? AND (payer = ? OR ? = '')"
+        row = db.execute(mine, (key, payer, payer)).fetchone()
         if row is None:
             return None
         reference, verdict, reason, url, kind, token = row

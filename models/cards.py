@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from sqlalchemy import ForeignKey, Index, String, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Model, NotFound, Refused, session_of
+from models.base import Model, NotFound, Refused, session_of, to_write
 from models.events import EventKind, record
 from models.organizations import Organization
 from models.outside import CardFacts
@@ -134,6 +134,28 @@ def _row(organization: Organization, actor_id: int, facts: CardFacts, *, now: da
     )
 
 
+def look_again(session: Session, token: str, facts: CardFacts | None, *, now: datetime) -> None:
+    """Take over what the gateway says of a saved card by itself: banks renew cards, and None is one that is gone there.
+
+    A card that nobody here has saved, or that was removed, is passed over.
+    """
+    mine = select(Card).where(Card.token == token, Card.removed_at.is_(None))
+    card = session.scalars(to_write(mine, session, Card)).one_or_none()
+    if card is None:
+        return
+    if facts is None:
+        was_default = card.default_for is not None
+        card.default_for, card.removed_at, card.forgotten_at = None, now, now
+        session.flush()
+        _note(card, EventKind.CARD_REMOVED, None, now=now)
+        house = session.get_one(Organization, card.organization_id)
+        if was_default and (rest := cards_of(house)):
+            _let_be_default(house, rest[0])
+    elif (facts.brand, facts.last4, facts.month, facts.year) != (card.brand, card.last4, card.month, card.year):
+        card.brand, card.last4, card.month, card.year = facts.brand, facts.last4, facts.month, facts.year
+        _note(card, EventKind.CARD_UPDATED, None, now=now)
+
+
 def make_default(organization: Organization, actor: Person, card: Card, *, now: datetime) -> None:
     """Charge renewals to this card from now on."""
     if card.default_for is None:
@@ -167,7 +189,7 @@ def _let_be_default(organization: Organization, card: Card) -> None:
     session_of(card).flush()
 
 
-def _note(card: Card, kind: EventKind, actor_id: int, *, now: datetime) -> None:
+def _note(card: Card, kind: EventKind, actor_id: int | None, *, now: datetime) -> None:
     record(
         session_of(card),
         kind,

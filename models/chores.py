@@ -19,6 +19,7 @@ from models.events import EventKind, record
 from models.notices import post_to
 from models.numbers import hold
 from models.outbox import Letter
+from models.payments import GatewayEvent
 from models.people import Failure, OneTimeLink, SignIn, agents
 from models.promises import Breach, ResponseTarget
 from models.sending import answers_in_time
@@ -32,6 +33,8 @@ FAILURES_FOR = timedelta(days=1)
 LINKS_FOR = timedelta(days=7)
 SUBMISSIONS_FOR = timedelta(days=30)
 SIGN_INS_FOR = timedelta(days=90)
+# A gateway sends an event again for some days only.
+EVENTS_FOR = timedelta(days=30)
 
 
 def close_due(session: Session, now: datetime) -> int:
@@ -100,6 +103,7 @@ def sweep(session: Session, now: datetime) -> tuple[int, set[str]]:
             (HeldText, HeldText.expires_at < now),
             (Failure, Failure.at < now - FAILURES_FOR),
             (OneTimeLink, OneTimeLink.expires_at < now - LINKS_FOR),
+            (GatewayEvent, GatewayEvent.received_at < now - EVENTS_FOR),
             (Submission, Submission.at < now - SUBMISSIONS_FOR),
             # One that ended or expired is not seen any more, so its last use is older than its end.
             (SignIn, SignIn.last_seen_at < now - SIGN_INS_FOR),

@@ -19,7 +19,19 @@ from models.cards import Card, turn_away
 from models.catalogue import PlanName
 from models.outcomes import leave, let_bank_ask, put_off, refuse, take_card, take_payment, take_refund
 from models.outside import CardDetails, Clock, GatewayAnswer, Payments, Unanswered, Verdict
-from models.payments import ANSWER_WITHIN, LEFT, Payment, PaymentKind, PaymentState, due_payments, find
+from models.payments import (
+    ANSWER_WITHIN,
+    LEFT,
+    Payment,
+    PaymentKind,
+    PaymentState,
+    due_payments,
+    find,
+    is_new,
+    is_there,
+    keep_payer,
+    payer_of,
+)
 from models.upgrades import bring_forward
 
 log = logging.getLogger(__name__)
@@ -33,22 +45,30 @@ _CALLS_MOST = 5
 
 @dataclass(frozen=True)
 class _Call:
-    """The next call that a payment needs: which of its three, and how to make it."""
+    """The next call that a payment needs: which of its three, and how to make it for that payer.
+
+    `known` is the answer where nobody has to be asked.
+    """
 
     name: str
-    make: Callable[[Payments], GatewayAnswer | None]
+    make: Callable[[Payments, str], GatewayAnswer | None]
+    known: GatewayAnswer | None = None
 
 
-def save_card(sessions: Sessions, gateway: Payments, key: str, details: CardDetails, clock: Clock) -> PaymentState:
+def save_card(
+    sessions: Sessions, gateway: Payments, key: str, details: CardDetails | None, clock: Clock
+) -> PaymentState:
     """Hand a card that somebody typed to the gateway for the payment `key`, then go on with it; return its state.
 
-    The details are in no row and in no log: when no answer comes, the gateway is asked later what it has kept.
+    The details are in no row and in no log: when no answer comes, the gateway is asked later what it has kept. There
+    are none where the gateway has the card typed elsewhere: it then asks the cardholder, as a bank does.
     """
     with sessions() as session:
         payment = find(session, key)
-        payer, back, fresh = payment.organization.slug, payment.back, payment.is_open and payment.card_id is None
+        back, fresh = payment.back, payment.is_open and payment.card_id is None
     if fresh:
         try:
+            payer = payer_for(sessions, gateway, key)
             answer = gateway.save_card(payer, details, key=f"{key}:{CARD}", back=back)
         except Unanswered:
             return _wait(sessions, key, clock.now())
@@ -65,7 +85,7 @@ def advance(sessions: Sessions, gateway: Payments, key: str, clock: Clock) -> Pa
         if call is None:
             return state
         try:
-            answer = call.make(gateway)
+            answer = call.known or call.make(gateway, payer_for(sessions, gateway, key))
         except Unanswered:
             return _wait(sessions, key, clock.now())
         _take(sessions, key, call.name, answer, clock.now())
@@ -84,7 +104,7 @@ def abandon(sessions: Sessions, gateway: Payments, key: str, clock: Clock) -> Pa
         state, asks, untouched = payment.state, payment.asks, payment.card_id is None and not payment.asks
     if state is PaymentState.ASKING and asks:
         try:
-            answer = gateway.cancel(f"{key}:{asks}")
+            answer = gateway.cancel(payer_for(sessions, gateway, key), f"{key}:{asks}")
         except Unanswered:
             return _wait(sessions, key, clock.now())
         _take(sessions, key, asks, answer, clock.now())
@@ -94,6 +114,20 @@ def abandon(sessions: Sessions, gateway: Payments, key: str, clock: Clock) -> Pa
             leave(find(session, key), now=clock.now())
             session.commit()
     return _state(sessions, key)
+
+
+def heard(sessions: Sessions, gateway: Payments, event: str, key: str, clock: Clock) -> bool:
+    """Go on with the payment whose call an event of the gateway is about; tell whether the event was a new one.
+
+    Events come twice, late and in any order, and are believed in nothing: how the call stands is asked of the gateway.
+    """
+    public_id = key.rpartition(":")[0]
+    with sessions() as session:
+        new, mine = is_new(session, gateway.name, event, now=clock.now()), is_there(session, public_id)
+        session.commit()
+    if new and mine:
+        advance(sessions, gateway, public_id, clock)
+    return new
 
 
 def advance_due(sessions: Sessions, gateway: Payments, clock: Clock) -> int:
@@ -115,9 +149,10 @@ def forget_left(sessions: Sessions, gateway: Payments, clock: Clock, most: int =
         keys = session.scalars(select(Payment.public_id).where(left).order_by(Payment.next_at).limit(most)).all()
     for key in keys:
         try:
-            answer = gateway.look(f"{key}:{CARD}")
+            payer = payer_for(sessions, gateway, key)
+            answer = gateway.look(payer, f"{key}:{CARD}")
             if answer is not None and answer.verdict is Verdict.ASKS:
-                answer = gateway.cancel(f"{key}:{CARD}")
+                answer = gateway.cancel(payer, f"{key}:{CARD}")
         except Unanswered:
             with sessions() as session:
                 put_off(find(session, key), now=clock.now())
@@ -150,33 +185,55 @@ def forget_removed(sessions: Sessions, gateway: Payments, clock: Clock, most: in
     return done
 
 
+def payer_for(sessions: Sessions, gateway: Payments, key: str) -> str:
+    """Return what the gateway calls who pays for the payment `key`, whom it gets to know now if it does not yet.
+
+    Raises Unanswered.
+    """
+    with sessions() as session:
+        house = find(session, key).organization
+        there, number, slug, name = payer_of(session, house.id, gateway.name), house.id, house.slug, house.name
+    if there is not None:
+        return there
+    token = gateway.enroll(slug, name)
+    with sessions() as session:
+        kept = keep_payer(session, number, gateway.name, token)
+        session.commit()
+    return kept
+
+
 def _next(payment: Payment, now: datetime) -> _Call | None:
     key = payment.public_id
     if payment.state is PaymentState.ASKING:
         asked = f"{key}:{payment.asks}"
         over = now >= payment.created_at + ANSWER_WITHIN
-        return _Call(payment.asks, lambda gateway: gateway.cancel(asked) if over else gateway.look(asked))
+        return _Call(
+            payment.asks, lambda gateway, payer: gateway.cancel(payer, asked) if over else gateway.look(payer, asked)
+        )
     if payment.state is not PaymentState.PENDING:
         return None
     if payment.kind is PaymentKind.REFUND:
         charged, cents = str(payment.quote["charge"]), payment.cents
-        return _Call(REFUND, lambda gateway: gateway.refund(charged, cents, key=f"{key}:{REFUND}"))
+        return _Call(REFUND, lambda gateway, payer: gateway.refund(payer, charged, cents, key=f"{key}:{REFUND}"))
     if payment.card is None and payment.kind in {PaymentKind.CARD, PaymentKind.UPGRADE}:
-        return _Call(CARD, lambda gateway: gateway.look(f"{key}:{CARD}"))
-    return _Call(CHARGE, _charging(payment, now))
+        return _Call(CARD, lambda gateway, payer: gateway.look(payer, f"{key}:{CARD}"))
+    return _charging(payment, now)
 
 
-def _charging(payment: Payment, now: datetime) -> Callable[[Payments], GatewayAnswer]:
+def _charging(payment: Payment, now: datetime) -> _Call:
     """Return how to charge the payment; what needs no gateway is answered here."""
     card, cents, key = payment.card, payment.cents, f"{payment.public_id}:{CHARGE}"
-    payer, back, present = payment.organization.slug, payment.back, payment.actor_id is not None
-    known = None
+    back, present, known = payment.back, payment.actor_id is not None, None
     if cents == 0:
         known = GatewayAnswer(Verdict.DONE, "")
     elif card is None or card.is_over(now.date()):
         known = GatewayAnswer(Verdict.DECLINED, "", "no_card" if card is None else "expired_card")
     token = card.token if card is not None else ""
-    return lambda gateway: known or gateway.charge(payer, token, cents, key=key, back=back, present=present)
+    return _Call(
+        CHARGE,
+        lambda gateway, payer: gateway.charge(payer, token, cents, key=key, back=back, present=present),
+        known,
+    )
 
 
 def _take(sessions: Sessions, key: str, call: str, answer: GatewayAnswer | None, now: datetime) -> None:
@@ -198,7 +255,7 @@ def take(payment: Payment, call: str, answer: GatewayAnswer | None, *, now: date
     elif answer.verdict is Verdict.DECLINED:
         refuse(payment, PaymentState.DECLINED, answer.reason, now=now)
     elif answer.verdict is Verdict.ASKS:
-        let_bank_ask(payment, call, answer.url)
+        let_bank_ask(payment, call, answer.url, now=now)
     elif call == CARD:
         if answer.card is not None:
             take_card(payment, answer.card, now=now)
@@ -213,8 +270,10 @@ def take(payment: Payment, call: str, answer: GatewayAnswer | None, *, now: date
 
 def next_call(payment: Payment, *, now: datetime) -> tuple[str, Callable[[Payments], GatewayAnswer | None]] | None:
     """Return the payment's next call for whoever drives it in a transaction of their own: the demo world."""
-    call = _next(payment, now)
-    return None if call is None else (call.name, call.make)
+    call, house = _next(payment, now), payment.organization
+    if call is None:
+        return None
+    return call.name, lambda gateway: call.known or call.make(gateway, gateway.enroll(house.slug, house.name))
 
 
 def _wait(sessions: Sessions, key: str, now: datetime) -> PaymentState:

@@ -61,6 +61,7 @@ class EventKind(Labelled):
     REFUNDED_BY_HAND = "payment.refunded-by-hand", "paid money back by hand"
     CARD_ADDED = "card.added", "added a card"
     CARD_DEFAULT = "card.default", "changed the default card"
+    CARD_UPDATED = "card.updated", "was told by the bank of a renewed card"
     CARD_REMOVED = "card.removed", "removed a card"
     TAX_CHANGED = "installation.tax", "changed the tax rate"
     PROMISE_RAISED = "promise.raised", "brought the first-reply target forward"

@@ -22,6 +22,7 @@ from models.outbox import Letter
 from models.outside import CardFacts
 from models.payments import (
     ANSWER_WITHIN,
+    ASK_AGAIN,
     LEFT,
     LOOK_AFTER,
     LOOK_GAPS,
@@ -53,11 +54,14 @@ def put_off(payment: Payment, *, now: datetime) -> None:
     payment.next_at = now + LOOK_GAPS[min(payment.attempts, len(LOOK_GAPS)) - 1]
 
 
-def let_bank_ask(payment: Payment, call: str, url: str) -> None:
-    """Wait for the cardholder, whom the bank asks at `url` about one of the payment's calls."""
+def let_bank_ask(payment: Payment, call: str, url: str, *, now: datetime) -> None:
+    """Wait for the cardholder, whom the bank asks at `url` about one of the payment's calls.
+
+    Who answers and closes the page has answered all the same: the gateway is asked every other minute.
+    """
     if payment.is_open:
         payment.state, payment.asks, payment.url = PaymentState.ASKING, call, url[:500]
-        payment.next_at = payment.created_at + ANSWER_WITHIN
+        payment.next_at = min(payment.created_at + ANSWER_WITHIN, now + ASK_AGAIN)
 
 
 def take_card(payment: Payment, facts: CardFacts, *, now: datetime) -> None:

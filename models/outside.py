@@ -130,22 +130,36 @@ class Payments(Protocol):
     """Saves cards and charges amounts. The subscription is ours: a gateway knows no plan and no period.
 
     Each call carries a key of our own: the same key again gives the first call's result, and is never a second charge.
-    All of them raise Unanswered.
+    `payer` is what the gateway calls who pays, as `enroll` returned it. All of them raise Unanswered.
     """
 
-    def save_card(self, payer: str, details: CardDetails, *, key: str, back: str) -> GatewayAnswer:
-        """Save the card for later charges; `payer` names who pays, `back` the page to return to from the bank."""
+    # What it is called: payers and cards are known to the gateway that gave them, and to no other.
+    name: str
+    # Whether cards are typed into a form of our own; else they are typed at the address that `save_card` gives.
+    typed_here: bool
+
+    def check(self) -> None:
+        """Raise Unanswered at once where the gateway cannot be reached, so that nothing is begun."""
+
+    def enroll(self, slug: str, name: str) -> str:
+        """Return what the gateway calls the organization from now on; it may call one that asks twice by two names."""
+
+    def save_card(self, payer: str, details: CardDetails | None, *, key: str, back: str) -> GatewayAnswer:
+        """Save the card for later charges; `back` is the page to return to from the bank.
+
+        Without details the gateway asks the cardholder itself.
+        """
 
     def charge(self, payer: str, card: str, cents: int, *, key: str, back: str, present: bool) -> GatewayAnswer:
         """Charge US cents to the card with that token; `present` tells whether the cardholder can be asked now."""
 
-    def look(self, key: str) -> GatewayAnswer | None:
+    def look(self, payer: str, key: str) -> GatewayAnswer | None:
         """Return what has become of the call with that key; None when it never arrived."""
 
-    def cancel(self, key: str) -> GatewayAnswer:
+    def cancel(self, payer: str, key: str) -> GatewayAnswer:
         """End a call on which the bank waits for the cardholder; the answer tells if it was too late for that."""
 
-    def refund(self, charge: str, cents: int, *, key: str) -> GatewayAnswer:
+    def refund(self, payer: str, charge: str, cents: int, *, key: str) -> GatewayAnswer:
         """Give back US cents of the charge with the key `charge`."""
 
     def forget(self, card: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, select
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, relationship
 
@@ -24,6 +24,7 @@ from models.permissions import Role
 LOOK_AFTER = timedelta(minutes=1)
 # So long the bank's question may stand before the payment is ended.
 ANSWER_WITHIN = timedelta(hours=1)
+ASK_AGAIN = timedelta(minutes=2)
 # What `Payment.asks` says of one that was ended before anybody knew whether the gateway had saved its card.
 LEFT = "left"
 LOOK_GAPS = tuple(timedelta(minutes=minutes) for minutes in (1, 1, 2, 4))
@@ -73,6 +74,28 @@ _WORDS = {
 def words_of(reason: str) -> str:
     """Return what a gateway's code for a refusal means, and what to do next."""
     return _WORDS.get(reason, _WORDS["card_declined"]).format(nothing="Nothing was charged.")
+
+
+class Payer(Model):
+    """What a gateway calls an organization: its customer there. Another gateway knows nothing of it."""
+
+    __tablename__ = "payers"
+    __table_args__ = (UniqueConstraint("organization_id", "gateway"),)
+
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"))
+    gateway: Mapped[str] = mapped_column(String(20))
+    token: Mapped[str] = mapped_column(String(80))
+
+
+class GatewayEvent(Model):
+    """One event of a gateway that has arrived: the same comes again, and is then passed over."""
+
+    __tablename__ = "gateway_events"
+    __table_args__ = (UniqueConstraint("gateway", "event"), Index(None, "received_at"))
+
+    gateway: Mapped[str] = mapped_column(String(20))
+    event: Mapped[str] = mapped_column(String(120))
+    received_at: Mapped[datetime]
 
 
 class Busy(Refused):
@@ -135,6 +158,37 @@ class Payment(Model):
         """Write down the outcome; from now on another payment may begin."""
         self.state, self.reason, self.settled_at = state, reason, now
         self.open_for, self.url, self.asks = None, "", ""
+
+
+def payer_of(session: Session, organization_id: int, gateway: str) -> str | None:
+    """Return what the gateway calls the organization; None before it was asked."""
+    mine = (Payer.organization_id == organization_id) & (Payer.gateway == gateway)
+    return session.scalar(select(Payer.token).where(mine))
+
+
+def keep_payer(session: Session, organization_id: int, gateway: str, token: str) -> str:
+    """Write down what the gateway calls the organization, and return it: what was written first stays."""
+    try:
+        with session.begin_nested():
+            session.add(Payer(organization_id=organization_id, gateway=gateway, token=token))
+    except IntegrityError:
+        return payer_of(session, organization_id, gateway) or token
+    return token
+
+
+def is_there(session: Session, public_id: str) -> bool:
+    """Tell whether there is a payment of that id."""
+    return session.scalar(select(Payment.id).where(Payment.public_id == public_id)) is not None
+
+
+def is_new(session: Session, gateway: str, event: str, *, now: datetime) -> bool:
+    """Write down that a gateway's event has arrived, and tell whether it is the first time."""
+    try:
+        with session.begin_nested():
+            session.add(GatewayEvent(gateway=gateway, event=event, received_at=now))
+    except IntegrityError:
+        return False
+    return True
 
 
 def open_payment_of(organization: Organization) -> Payment | None:

@@ -43,7 +43,7 @@ def calls(app: Flask, key: str, file: str, lead: str = "LEAD-1") -> Iterator[Cal
             given["key"] = lead
         if rule.endpoint == "attachments.show":
             given["id"] = file
-        if rule.endpoint.startswith("payments."):
+        if rule.endpoint.startswith(("payments.", "cardholder.")):
             given["id"] = "p" * 20
         if rule.endpoint == "help_center.old_door":
             given["door"] = "6"

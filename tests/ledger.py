@@ -11,6 +11,7 @@ import databases
 from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
+from stripe_double import TriedStripe
 
 from gateways.payments_sandbox import SandboxPayments
 from models import changes, checkout, collecting, renewals
@@ -35,9 +36,9 @@ FINE, DECLINES, ASKS = "4242424242424242", "4000000000000341", "4000002760003184
 class Ledger:
     """One organization with an Owner and a seller; `at` is the clock, and every verb acts at it."""
 
-    def __init__(self, folder: Path, start: datetime = START) -> None:
+    def __init__(self, folder: Path, start: datetime = START, gateway: TriedStripe | None = None) -> None:
         self.at = start
-        self.gateway = SandboxPayments(folder / "sandbox.sqlite")
+        self.gateway = gateway or SandboxPayments(folder / "sandbox.sqlite")
         self.engine = self._database(folder)
         with Session(self.engine) as session:
             calendar = Calendar(name="Weekdays", zone="UTC", hours=DEFAULT_HOURS, holidays=[])
@@ -97,7 +98,13 @@ class Ledger:
         return str(self.do(verb))
 
     def type(self, key: str, number: str = FINE) -> PaymentState:
-        """Type a card for the payment."""
+        """Type a card for the payment: into our own form, or into Stripe's element."""
+        if isinstance(self.gateway, TriedStripe):
+            state = collecting.save_card(self.sessions, self.gateway, key, None, self)
+            if state is PaymentState.ASKING and self.payment(key).asks == collecting.CARD:
+                self.gateway.double.type_card(self.gateway.double.intent(f"{key}:card"), number)
+                return self.advance(key)
+            return state
         details = CardDetails(number, 1, self.at.year + 3, "123", "Daniel Reyes")
         return collecting.save_card(self.sessions, self.gateway, key, details, self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Event as Gate
@@ -294,9 +295,17 @@ def test_an_answer_that_is_lost_is_found_by_the_worker_within_five_minutes(
     assert "$699.00 paid" in owner.get(answer.headers["Location"]).main
 
 
-def test_a_gateway_that_is_down_can_be_asked_again_by_hand(town: Town, owner: Browser) -> None:
+def test_a_gateway_that_is_down_can_be_asked_again_by_hand(
+    town: Town, owner: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner.get(TYPING)
     sandbox().break_down("down")
+    page = owner.submit(TYPING, status=422, **CARD)
+    assert "Our payment service does not answer just now. Nothing was charged" in page.main
+    assert re.search(r"Try again after \w{3} \d+ \w{3} \d{4}, \d\d:\d\d \(", page.main)
+    assert town.count(Payment, Payment.open_for.is_not(None)) == 0
+    # It goes down between that question and the call itself.
+    monkeypatch.setattr(SandboxPayments, "check", lambda _: None)
     page = owner.submit(TYPING, **CARD)
     assert "did not hear from it yet" in page.main
     page = owner.submit(f"{page.path}/check")

@@ -139,7 +139,7 @@ def test_a_refund_that_is_declined_waits_for_an_administrator(town: Town, sign_i
     assert "Needs attention" not in admin.get("/admin").main
     # What was charged went back by another way, so that the gateway declines to give it back once more.
     (paid,) = town.scalars(select(Payment).where(Payment.cents > 0))
-    gateway.refund(f"{paid.public_id}:charge", paid.cents, key="elsewhere")
+    gateway.refund(NORTHWIND, f"{paid.public_id}:charge", paid.cents, key="elsewhere")
     key = town.enquire("owner@northwind.example", NORTHWIND)
     today = now().date()
     town.sell(key, selling.win, selling.Contract(today, today + timedelta(days=365), "As agreed", "Emeka Obi"))

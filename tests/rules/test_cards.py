@@ -82,7 +82,7 @@ def test_a_card_that_is_saved_while_its_payment_is_ended_is_forgotten(
     forget(ledger)
     # Where the bank was asked about the card, the question is withdrawn: that card was never saved.
     assert kept(ledger) == (0 if number == FINE else 1)
-    look = ledger.gateway.look(f"{key}:card")
+    look = ledger.gateway.look("lumen-retail", f"{key}:card")
     assert look is not None
     assert look.verdict is (Verdict.DONE if number == FINE else Verdict.CANCELED)
     assert (ledger.plan, ledger.moved(), ledger.rows(Card, Card.removed_at.is_(None))) == ("basic", 0, [])

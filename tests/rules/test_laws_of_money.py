@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from ledger import ASKS, DECLINES, FINE, HOUSE, Ledger
+from stripe_double import TriedStripe
 
+from models import collecting
 from models.base import Refused
 from models.catalogue import PlanName
 from models.invoices import InvoiceKind
@@ -30,8 +32,11 @@ class Company(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.ledger = Ledger(Path(self.folder.name))
+        self.ledger = self.opened(Path(self.folder.name))
         self.keys: list[str] = []
+
+    def opened(self, folder: Path) -> Ledger:
+        return Ledger(folder)
 
     def teardown(self) -> None:
         self.ledger.engine.dispose()
@@ -64,8 +69,6 @@ class Company(RuleBasedStateMachine):
     @precondition(lambda self: self.keys)
     @rule(data=st.data())
     def give_the_payment_up(self, data: st.DataObject) -> None:
-        from models import collecting
-
         key = data.draw(st.sampled_from(self.keys))
         collecting.abandon(self.ledger.sessions, self.ledger.gateway, key, self.ledger)
 
@@ -183,6 +186,27 @@ class Company(RuleBasedStateMachine):
         assert sum(1 for one in cards if one.default_for) == (1 if cards else 0)
 
 
+class CompanyAtStripe(Company):
+    """The same with Stripe, whose events come twice, late, in any order, and about what is long over."""
+
+    def opened(self, folder: Path) -> Ledger:
+        stripe = TriedStripe()
+        stripe.double.forget_all()
+        self.events = 0
+        return Ledger(folder, gateway=stripe)
+
+    @precondition(lambda self: self.keys)
+    @rule(data=st.data(), call=st.sampled_from(["card", "charge", "refund", "none"]), old=st.booleans())
+    def an_event_comes(self, data: st.DataObject, call: str, old: bool) -> None:
+        self.events += not old
+        key = f"{data.draw(st.sampled_from(self.keys))}:{call}"
+        collecting.heard(self.ledger.sessions, self.ledger.gateway, f"evt_{self.events}", key, self.ledger)
+
+    @rule()
+    def a_day_passes_at_stripe(self) -> None:
+        self.ledger.gateway.double.forget_keys()
+
+
 def _end_of(payment: Payment) -> object:
     from models.quotes import Quote
 
@@ -211,3 +235,5 @@ TestCompany.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     derandomize=True,
 )
+TestCompanyAtStripe = CompanyAtStripe.TestCase
+TestCompanyAtStripe.settings = settings(TestCompany.settings, max_examples=databases.examples(30))

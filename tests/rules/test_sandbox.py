@@ -87,14 +87,14 @@ def test_a_bank_asks_and_is_answered_once(gateway: SandboxPayments) -> None:
     asked = gateway.save_card("lumen", details("4000002760003184"), key="k", back=BACK)
     assert (asked.verdict, asked.url, asked.card) == (Verdict.ASKS, f"{BACK}/bank", None)
     gateway.answer_bank("k", confirmed=True)
-    there = gateway.look("k")
+    there = gateway.look("lumen", "k")
     assert there is not None
     assert there.card is not None
     assert charge(gateway, there.card.token, present=True) is Verdict.ASKS
     assert gateway.charged() == []
     gateway.answer_bank("c1", confirmed=False)
     gateway.answer_bank("c1", confirmed=True)
-    refused = gateway.look("c1")
+    refused = gateway.look("lumen", "c1")
     assert refused is not None
     assert (refused.verdict, refused.reason) == (Verdict.DECLINED, "authentication_failed")
     # Nobody is there to be asked at a renewal.
@@ -104,23 +104,23 @@ def test_a_bank_asks_and_is_answered_once(gateway: SandboxPayments) -> None:
 
 def test_what_waits_for_the_bank_can_be_cancelled_and_what_is_decided_cannot(gateway: SandboxPayments) -> None:
     gateway.save_card("lumen", details("4000002500003155"), key="k", back=BACK)
-    assert gateway.cancel("k").verdict is Verdict.CANCELED
+    assert gateway.cancel("lumen", "k").verdict is Verdict.CANCELED
     gateway.answer_bank("k", confirmed=True)
-    there = gateway.look("k")
+    there = gateway.look("lumen", "k")
     assert there is not None
     assert there.verdict is Verdict.CANCELED
     card = saved(gateway)
     charge(gateway, card)
-    assert gateway.cancel("c1").verdict is Verdict.DONE
+    assert gateway.cancel("lumen", "c1").verdict is Verdict.DONE
 
 
 def test_no_more_goes_back_than_came(gateway: SandboxPayments) -> None:
     charge(gateway, saved(gateway))
-    assert gateway.refund("c1", 2000, key="r1").verdict is Verdict.DONE
-    assert gateway.refund("c1", 2000, key="r1").verdict is Verdict.DONE
-    assert gateway.refund("c1", 901, key="r2").verdict is Verdict.DECLINED
-    assert gateway.refund("c1", 900, key="r3").verdict is Verdict.DONE
-    assert gateway.refund("none", 1, key="r4").verdict is Verdict.DECLINED
+    assert gateway.refund("lumen", "c1", 2000, key="r1").verdict is Verdict.DONE
+    assert gateway.refund("lumen", "c1", 2000, key="r1").verdict is Verdict.DONE
+    assert gateway.refund("lumen", "c1", 901, key="r2").verdict is Verdict.DECLINED
+    assert gateway.refund("lumen", "c1", 900, key="r3").verdict is Verdict.DONE
+    assert gateway.refund("lumen", "none", 1, key="r4").verdict is Verdict.DECLINED
     assert [cents for _, kind, cents in gateway.charged() if kind == "refund"] == [2000, 900]
 
 
@@ -129,7 +129,7 @@ def test_a_lost_answer_is_found_by_its_key_and_a_call_that_never_arrived_is_not(
     gateway.break_down("answer lost")
     with pytest.raises(Unanswered):
         charge(gateway, card)
-    there = gateway.look("c1")
+    there = gateway.look("lumen", "c1")
     assert there is not None
     assert there.verdict is Verdict.DONE
     assert charge(gateway, card) is Verdict.DONE
@@ -137,7 +137,7 @@ def test_a_lost_answer_is_found_by_its_key_and_a_call_that_never_arrived_is_not(
     gateway.break_down("down")
     with pytest.raises(Unanswered):
         charge(gateway, card, "c2")
-    assert gateway.look("c2") is None
+    assert gateway.look("lumen", "c2") is None
 
 
 def test_a_forgotten_card_and_somebody_elses_are_not_charged(gateway: SandboxPayments) -> None:

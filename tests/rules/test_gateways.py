@@ -1,0 +1,323 @@
+"""The contract of what charges cards, kept by each gateway: the sandbox, and Stripe by its real SDK on a double."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stripe_double import (
+    PUBLISHABLE_KEY,
+    SECRET_KEY,
+    WEBHOOK_SECRET,
+    StripeDouble,
+    event_of,
+    signature_of,
+    stripe_double,
+)
+
+from gateways.payments_sandbox import SandboxPayments
+from gateways.payments_stripe import BadEvent, StripePayments, WrongKey
+from models.outside import CardDetails, GatewayAnswer, Payments, Unanswered, Verdict
+
+pytestmark = pytest.mark.plain
+
+FINE, DECLINES, ASKS_ONCE = "4242424242424242", "4000000000000341", "4000002500003155"
+ASKS_ALWAYS = "4000002760003184"
+BACK = "/console/x/payments/y"
+
+
+class Sandbox:
+    """The sandbox, and what its cardholder does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.gateway: Payments = SandboxPayments(folder / "sandbox.sqlite")
+        self.there = SandboxPayments(folder / "sandbox.sqlite")
+
+    def save(self, payer: str, number: str, key: str) -> GatewayAnswer:
+        return self.gateway.save_card(payer, CardDetails(number, 4, 2031, "123", "Ann Ode"), key=key, back=BACK)
+
+    def answer(self, key: str, *, confirmed: bool) -> None:
+        self.there.answer_bank(key, confirmed=confirmed)
+
+    def moved(self) -> list[tuple[str, int]]:
+        return [(kind, cents) for _, kind, cents in self.there.charged()]
+
+    def lose_answer(self) -> None:
+        self.there.break_down("answer lost")
+
+    def go_down(self, calls: int) -> None:
+        self.there.break_down("down", calls)
+
+    def forget_keys(self) -> None:
+        """It never does."""
+
+
+class Stripe:
+    """Stripe, with the browser that types the card into its element."""
+
+    def __init__(self, double: StripeDouble) -> None:
+        self.double = double
+        self.gateway: Payments = StripePayments(SECRET_KEY, PUBLISHABLE_KEY, WEBHOOK_SECRET, double.address)
+
+    def save(self, payer: str, number: str, key: str) -> GatewayAnswer:
+        begun = self.gateway.save_card(payer, None, key=key, back=BACK)
+        if begun.verdict is not Verdict.ASKS:
+            return begun
+        assert begun.url == f"{BACK}/card"
+        self.double.type_card(self.double.intent(key), number)
+        there = self.gateway.look(payer, key)
+        assert there is not None
+        return there
+
+    def answer(self, key: str, *, confirmed: bool) -> None:
+        self.double.answer_bank(self.double.intent(key), confirmed=confirmed)
+
+    def moved(self) -> list[tuple[str, int]]:
+        return self.double.moved()
+
+    def lose_answer(self) -> None:
+        self.double.drop = 2
+
+    def go_down(self, calls: int) -> None:
+        # Its library tries each call once more by itself.
+        self.double.down = 2 * calls
+
+    def forget_keys(self) -> None:
+        """Let a day pass: Stripe forgets idempotency keys then."""
+        self.double.forget_keys()
+
+
+Shop = Sandbox | Stripe
+
+
+@pytest.fixture
+def double() -> StripeDouble:
+    there = stripe_double()
+    there.forget_all()
+    return there
+
+
+@pytest.fixture(params=["sandbox", "stripe"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
+    if request.param == "sandbox":
+        return Sandbox(tmp_path)
+    return Stripe(request.getfixturevalue("double"))
+
+
+@pytest.fixture
+def payer(shop: Shop) -> str:
+    return shop.gateway.enroll("lumen", "Lumen Retail")
+
+
+def saved(shop: Shop, payer: str, number: str = FINE, key: str = "k1:card") -> str:
+    answer = shop.save(payer, number, key)
+    assert answer.card is not None, answer
+    return answer.card.token
+
+
+def charge(shop: Shop, payer: str, card: str, key: str = "c1:charge", cents: int = 2900, **more: bool) -> GatewayAnswer:
+    return shop.gateway.charge(payer, card, cents, key=key, back=BACK, present=more.get("present", True))
+
+
+def test_a_card_is_saved_and_charged_once_for_a_key(shop: Shop, payer: str) -> None:
+    answer = shop.save(payer, FINE, "k1:card")
+    assert (answer.verdict, answer.card.brand if answer.card else "") == (Verdict.DONE, "Visa")
+    card = saved(shop, payer)
+    assert answer.card is not None
+    assert (card, answer.card.last4, answer.card.month) == (answer.card.token, "4242", 4)
+    for _ in range(3):
+        assert charge(shop, payer, card).verdict is Verdict.DONE
+        shop.forget_keys()
+    assert shop.moved() == [("charge", 2900)]
+    assert charge(shop, payer, card, "c2:charge", 100).verdict is Verdict.DONE
+    assert sorted(shop.moved()) == [("charge", 100), ("charge", 2900)]
+
+
+def test_a_bank_declines_a_charge(shop: Shop, payer: str) -> None:
+    card = saved(shop, payer, DECLINES)
+    for _ in range(2):
+        answer = charge(shop, payer, card)
+        assert (answer.verdict, answer.reason) == (Verdict.DECLINED, "card_declined")
+        shop.forget_keys()
+    there = shop.gateway.look(payer, "c1:charge")
+    assert there is not None
+    assert (there.verdict, there.reason, shop.moved()) == (Verdict.DECLINED, "card_declined", [])
+
+
+def test_a_bank_asks_and_is_answered(shop: Shop, payer: str) -> None:
+    asked = shop.save(payer, ASKS_ALWAYS, "k1:card")
+    assert (asked.verdict, asked.card) == (Verdict.ASKS, None)
+    shop.answer("k1:card", confirmed=True)
+    card = saved(shop, payer, ASKS_ALWAYS)
+    waits = charge(shop, payer, card)
+    assert waits.verdict is Verdict.ASKS
+    assert waits.url.startswith(BACK)
+    assert shop.moved() == []
+    shop.answer("c1:charge", confirmed=True)
+    there = shop.gateway.look(payer, "c1:charge")
+    assert there is not None
+    assert (there.verdict, shop.moved()) == (Verdict.DONE, [("charge", 2900)])
+
+
+def test_a_bank_is_told_no(shop: Shop, payer: str) -> None:
+    shop.save(payer, ASKS_ALWAYS, "k1:card")
+    shop.answer("k1:card", confirmed=True)
+    charge(shop, payer, saved(shop, payer, ASKS_ALWAYS))
+    shop.answer("c1:charge", confirmed=False)
+    there = shop.gateway.look(payer, "c1:charge")
+    assert there is not None
+    assert (there.verdict, there.reason, shop.moved()) == (Verdict.DECLINED, "authentication_failed", [])
+
+
+def test_nobody_can_be_asked_at_a_renewal(shop: Shop, payer: str) -> None:
+    shop.save(payer, ASKS_ALWAYS, "k1:card")
+    shop.answer("k1:card", confirmed=True)
+    card = saved(shop, payer, ASKS_ALWAYS)
+    answer = charge(shop, payer, card, present=False)
+    assert (answer.verdict, answer.reason) == (Verdict.DECLINED, "authentication_required")
+    # Nobody can confirm it afterwards either.
+    there = shop.gateway.look(payer, "c1:charge")
+    assert there is None or there.verdict in {Verdict.DECLINED, Verdict.CANCELED}
+    assert shop.moved() == []
+
+
+def test_what_waits_can_be_ended_and_what_is_decided_cannot(shop: Shop, payer: str) -> None:
+    shop.save(payer, ASKS_ONCE, "k1:card")
+    assert shop.gateway.cancel(payer, "k1:card").verdict is Verdict.CANCELED
+    there = shop.gateway.look(payer, "k1:card")
+    assert there is not None
+    assert there.verdict is Verdict.CANCELED
+    assert shop.gateway.cancel(payer, "none:card").verdict is Verdict.CANCELED
+    charge(shop, payer, saved(shop, payer, key="k2:card"))
+    assert shop.gateway.cancel(payer, "c1:charge").verdict is Verdict.DONE
+
+
+def test_no_more_goes_back_than_came(shop: Shop, payer: str) -> None:
+    charge(shop, payer, saved(shop, payer))
+    give = shop.gateway.refund
+    for _ in range(2):
+        assert give(payer, "c1:charge", 2000, key="r1:refund").verdict is Verdict.DONE
+        shop.forget_keys()
+    assert give(payer, "c1:charge", 901, key="r2:refund").verdict is Verdict.DECLINED
+    assert give(payer, "c1:charge", 900, key="r3:refund").verdict is Verdict.DONE
+    assert give(payer, "none:charge", 1, key="r4:refund").verdict is Verdict.DECLINED
+    assert sorted(cents for kind, cents in shop.moved() if kind == "refund") == [900, 2000]
+
+
+def test_a_lost_answer_is_found_and_a_call_that_never_arrived_is_not(shop: Shop, payer: str) -> None:
+    card = saved(shop, payer)
+    shop.lose_answer()
+    with pytest.raises(Unanswered):
+        charge(shop, payer, card)
+    shop.forget_keys()
+    there = shop.gateway.look(payer, "c1:charge")
+    assert there is not None
+    assert there.verdict is Verdict.DONE
+    assert charge(shop, payer, card).verdict is Verdict.DONE
+    assert shop.moved() == [("charge", 2900)]
+    shop.go_down(1)
+    with pytest.raises(Unanswered):
+        charge(shop, payer, card, "c2:charge")
+    assert shop.gateway.look(payer, "c2:charge") is None
+
+
+def test_whoever_begins_is_told_at_once_that_it_is_down(shop: Shop, payer: str) -> None:
+    shop.gateway.check()
+    shop.go_down(1)
+    with pytest.raises(Unanswered):
+        shop.gateway.check()
+    assert payer
+
+
+def test_a_forgotten_card_and_somebody_elses_are_not_charged(shop: Shop, payer: str) -> None:
+    card, other = saved(shop, payer), shop.gateway.enroll("northwind", "Northwind Bank")
+    assert other != payer
+    if isinstance(shop, Sandbox):
+        # localstripe lets any customer pay with any card; Stripe does not.
+        assert charge(shop, other, card, "n:charge").verdict is Verdict.DECLINED
+    assert shop.gateway.look(other, "k1:card") is None
+    shop.gateway.forget(card)
+    shop.gateway.forget(card)
+    shop.gateway.forget("pm_nothing")
+
+
+# What only Stripe has.
+
+
+@pytest.fixture
+def stripe(double: StripeDouble) -> StripePayments:
+    return StripePayments(SECRET_KEY, PUBLISHABLE_KEY, WEBHOOK_SECRET, double.address)
+
+
+def test_a_key_that_stripe_does_not_take_is_told_apart_from_an_outage(double: StripeDouble) -> None:
+    wrong = StripePayments("sk_test_wrong", PUBLISHABLE_KEY, WEBHOOK_SECRET, double.address)
+    with pytest.raises(WrongKey):
+        wrong.check()
+    nowhere = StripePayments(SECRET_KEY, PUBLISHABLE_KEY, WEBHOOK_SECRET, "http://127.0.0.1:9")
+    with pytest.raises(Unanswered):
+        nowhere.check()
+
+
+def test_a_declined_card_can_be_followed_by_another_one(double: StripeDouble, stripe: StripePayments) -> None:
+    payer = stripe.enroll("lumen", "Lumen Retail")
+    stripe.save_card(payer, None, key="k:card", back=BACK)
+    refused = double.type_card(double.intent("k:card"), "4000000000000002")
+    assert refused["error"]["code"] == "card_declined"
+    there = stripe.look(payer, "k:card")
+    assert there is not None
+    assert (there.verdict, there.url) == (Verdict.ASKS, f"{BACK}/card")
+    double.type_card(double.intent("k:card"), FINE)
+    there = stripe.look(payer, "k:card")
+    assert there is not None
+    assert there.card is not None
+
+
+def test_the_browser_gets_what_it_needs_and_no_more(double: StripeDouble, stripe: StripePayments) -> None:
+    payer = stripe.enroll("lumen", "Lumen Retail")
+    assert stripe.handover(payer, "k:card") is None
+    stripe.save_card(payer, None, key="k:card", back=BACK)
+    given = stripe.handover(payer, "k:card")
+    assert given is not None
+    assert (given.publishable_key, given.saving) == (PUBLISHABLE_KEY, True)
+    assert given.client_secret == double.intent("k:card")["client_secret"]
+    assert SECRET_KEY not in repr(given)
+
+
+def test_an_event_is_taken_when_stripe_signed_it_within_five_minutes(stripe: StripePayments) -> None:
+    body, now = event_of({"object": "payment_intent", "metadata": {"portal_key": "p1:charge"}}, 1), time.time()
+    event = stripe.read_event(body, signature_of(body, now))
+    assert (event.id, event.key, event.card) == ("evt_1", "p1:charge", "")
+    card = event_of({"object": "payment_method", "id": "pm_1", "metadata": {}}, 2, "payment_method.updated")
+    assert stripe.read_event(card, signature_of(card, now)).card == "pm_1"
+
+
+def _bad_events() -> dict[str, tuple[bytes, str]]:
+    now = time.time()
+    about: dict[str, Any] = {"object": "payment_intent", "metadata": {"portal_key": "p1:charge"}}
+    body = event_of(about, 1)
+    other = event_of(about, 1, account="acct_other")
+    live = event_of(about, 1, livemode=True)
+    lists = json.dumps([1]).encode()
+    return {
+        "unsigned": (body, ""),
+        "signed by another": (body, signature_of(body, now, "whsec_other")),
+        "old": (body, signature_of(body, now - 301)),
+        "changed": (body + b" ", signature_of(body, now)),
+        "another account's": (other, signature_of(other, now)),
+        "another mode's": (live, signature_of(live, now)),
+        "no event": (lists, signature_of(lists, now)),
+        "no JSON": (b"{", signature_of(b"{", now)),
+        "no text": (b"\xff\xfe", "t=1,v1=2"),
+        "nonsense signed": (body, "t=x,v1=\x00"),
+        "without an id": (event_of(about, 1, id=""), signature_of(event_of(about, 1, id=""), now)),
+        "without an object": (event_of(None, 1), signature_of(event_of(None, 1), now)),  # type: ignore[arg-type]
+    }
+
+
+@pytest.mark.parametrize("name", list(_bad_events()))
+def test_every_other_event_is_refused(stripe: StripePayments, name: str) -> None:
+    with pytest.raises(BadEvent):
+        stripe.read_event(*_bad_events()[name])
