@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateways.webhooks import key_of, public_url
+
 HTMX_VERSION = "2.0.11"
 HTMX_CDN = f"https://cdn.jsdelivr.net/npm/htmx.org@{HTMX_VERSION}/dist/htmx.min.js"
 HTMX_HASH = "sha384-2OatzQy1H+Zd/IIrjr1TcuDGqLXeHhbooAyJY1KdQMKnr4LZ22k31GBLdYKHmVjg"
@@ -85,6 +87,11 @@ def _endpoint(value: str) -> str:
         return _base_url(value)
     except ValueError:
         raise ValueError("use the store's address without a path, such as https://s3.example.com") from None
+
+
+def _webhook_secret(value: str) -> str:
+    key_of(value)
+    return value
 
 
 def _stripe_api(value: str) -> str:
@@ -229,6 +236,10 @@ class Settings:
         "", _scanner, "ClamAV's clamd, as host:port or path of its socket. Empty: nothing is scanned."
     )
     clamd_timeout: int = _setting(30, _number(1, 120), "Seconds in which a file must be scanned.")
+    webhook_url: str = _setting(
+        "", public_url, "Where on-call alerts go as Standard Webhooks, https only. Empty: they go by mail alone."
+    )
+    webhook_secret: str = _setting("", _webhook_secret, "Signs webhooks: whsec_ and 24 to 64 bytes in base64.")
     argon2_memory_kib: int = _setting(19456, _number(8, 1048576), "Memory for hashing one password (OWASP's figure).")
     argon2_rounds: int = _setting(2, _number(1, 20), "Rounds for hashing one password.")
 
@@ -310,6 +321,9 @@ def _completed(settings: Settings) -> Settings:
         raise BadSetting("REMIND_AGAIN_DAYS: must be more than REMIND_DAYS and less than RESOLVE_SILENT_DAYS.")
     _check_files(settings)
     _check_stripe(settings)
+    if bool(settings.webhook_url) != bool(settings.webhook_secret):
+        missing = "WEBHOOK_SECRET" if settings.webhook_url else "WEBHOOK_URL"
+        raise BadSetting(f"{missing}: WEBHOOK_URL and WEBHOOK_SECRET are set together.")
     _make(settings.data)
     if not settings.secret_key:
         changes["secret_key"] = _kept_secret(settings.data)

@@ -29,10 +29,11 @@ from gateways.letters import Letters
 from gateways.mail_folder import FolderMailer
 from gateways.payments_sandbox import SandboxPayments
 from gateways.smtp import SmtpMailer
+from gateways.webhooks import WebhookSender
 from models.attachments import FileLimits
 from models.base import Model, judge
 from models.letters import stamp
-from models.outside import FileStore, Mailer, Payments, Scanner
+from models.outside import FileStore, HookSender, Mailer, Payments, Scanner
 from models.people import Passwords, hold_person
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Outside:
     payments: Payments | None
     sandbox: SandboxPayments | None
     stripe: StripePayments | None
+    # None where nobody is told by webhook.
+    hooks: HookSender | None
 
 
 _outside: list[Outside] = []
@@ -113,7 +116,8 @@ def init(app: Flask, settings: Settings) -> None:
     db.init_app(app)
     with app.app_context():
         databases.prepare(db.engine, _reads_only)
-        if db.engine.dialect.name != "sqlite":
+        # An app that is made twice in a process still holds its writers once.
+        if db.engine.dialect.name != "sqlite" and not event.contains(db.session, "after_begin", _hold_writer):
             event.listen(db.session, "after_begin", _hold_writer)
     # No context processor: a page of a fault must not ask the database who is signed in.
     login.init_app(app, add_context_processor=False)
@@ -145,6 +149,7 @@ def init(app: Flask, settings: Settings) -> None:
             payments=sandbox or real,
             sandbox=sandbox,
             stripe=real,
+            hooks=WebhookSender(settings.webhook_url, settings.webhook_secret) if settings.webhook_url else None,
         )
     ]
 

@@ -16,7 +16,9 @@ from sqlalchemy.orm.exc import StaleDataError
 from extensions import clock, db, outside
 from models.chores import close_due, note_missed, sweep
 from models.collecting import advance_due, forget_left, forget_removed
+from models.hooks import deliver_hook
 from models.letters import facts_of
+from models.oncall import call_due
 from models.orphans import KEPT_FOR, drop_doomed, drop_unused
 from models.outbox import Message, deliver_due
 from models.recounting import behind, recount
@@ -39,7 +41,7 @@ def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
     next_chores, next_files, gap = 0.0, 0.0, 1.0
     while not stop.is_set() and lives():
         try:
-            delivered = release_one() + deliver_one() + recount_some()
+            delivered = release_one() + deliver_one() + hook_one() + recount_some()
             if time.monotonic() >= next_chores:
                 do_chores(stop)
                 next_chores = time.monotonic() + CHORES_EVERY
@@ -87,6 +89,12 @@ def deliver_one() -> int:
     return deliver_due(lambda: Session(db.engine), way.mailer, write_letter, clock, limit=1)
 
 
+def hook_one() -> int:
+    """Deliver the webhook that has been due longest; return 0 when there was none, or nobody receives any."""
+    sender = outside().hooks
+    return deliver_hook(lambda: Session(db.engine), sender, clock) if sender is not None else 0
+
+
 def write_letter(message: Message, session: Session) -> EmailMessage:
     """Return the letter of an outbox row; raises Undeliverable when there is nobody to write to."""
     return outside().letters.write(message.kind.value, facts_of(message, session, outside().settings.base_url))
@@ -95,7 +103,7 @@ def write_letter(message: Message, session: Session) -> EmailMessage:
 def do_chores(stop: Event) -> None:
     """Do what is due by the clock, in small transactions, until nothing is left or `stop` is set."""
     collect(stop)
-    for chore in (close_due, note_missed, _nudge, end_contracts, _sweep):
+    for chore in (close_due, note_missed, call_due, _nudge, end_contracts, _sweep):
         while not stop.is_set():
             with Session(db.engine) as session:
                 done = chore(session, clock.now())

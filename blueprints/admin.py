@@ -122,6 +122,18 @@ def _freed(number: int) -> str:
     return f" {number} of their open tickets or enquiries went back to everybody." if number else ""
 
 
+@bp.post("/admin/people/<number:id>/duty-manager")
+@requires(Permission.ADMINISTRATION)
+def set_duty_manager(id: int) -> Answer:  # noqa: A002
+    person, on = _found(id), bool(request.form.get("on"))
+
+    def verb() -> str:
+        staff.set_duty_manager(person, actor(), on=on, now=clock.now())
+        return f"{person.name} is {'a duty manager now' if on else 'no duty manager any more'}."
+
+    return _do(person, verb)
+
+
 @bp.get("/admin/people/<number:id>/deactivate")
 @requires(Permission.ADMINISTRATION)
 def ask_deactivate(id: int) -> Answer:  # noqa: A002

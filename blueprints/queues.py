@@ -72,7 +72,7 @@ def wish_of(given: Mapping[str, str]) -> DeskWish:
     return DeskWish(
         queue=next((q for q in Queue if q.value == given.get("queue")), Queue.DUE),
         door=next((d for d in DoorName if d.value == given.get("door")), None),
-        when=given.get("when", "") if given.get("when") in {"late", "soon"} else "",
+        when=given.get("when", "") if given.get("when") in {"late", "soon", "escalated"} else "",
         plan=next((p for p in PlanName if p.value == given.get("plan")), None),
         severity=next((s for s in Severity if s.value == given.get("severity")), None),
         state=next((s for s in TicketState if s.value == given.get("state")), None),

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from wtforms import DateTimeLocalField, HiddenField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms import HiddenField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from forms.base import Form, choices, stripped, tidied
+from forms.base import MOMENT, Form, MomentField, choices, instant, stripped, tidied
 from models.announcements import Notice, Tone
 from models.catalogue import PlanName
-
-_FORMAT = "%Y-%m-%dT%H:%M"
-
-
-class MomentField(DateTimeLocalField):
-    """A day and a time of the reader's zone, with words of ours for what is none."""
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        """Read the moment; raises ValueError with what to do."""
-        try:
-            super().process_formdata(valuelist)
-        except ValueError:
-            raise ValueError("Write day and time, for example 2026-11-25T14:00.") from None
 
 
 class AnnouncementForm(Form):
@@ -45,8 +31,8 @@ class AnnouncementForm(Form):
         ],
     )
     tone = SelectField("Kind", choices=choices((tone.value, tone.label) for tone in Tone))
-    starts_at = MomentField("From", format=_FORMAT, validators=[InputRequired("Choose when it begins.")])
-    ends_at = MomentField("Until", format=_FORMAT, validators=[Optional()])
+    starts_at = MomentField("From", format=MOMENT, validators=[InputRequired("Choose when it begins.")])
+    ends_at = MomentField("Until", format=MOMENT, validators=[Optional()])
     plans = SelectMultipleField("Plans", choices=choices((plan.value, plan.label) for plan in PlanName))
 
     def notice(self, zone: ZoneInfo) -> Notice:
@@ -56,8 +42,8 @@ class AnnouncementForm(Form):
             title=self.title.data or "",
             body=self.body.data or "",
             tone=Tone(self.tone.data),
-            starts_at=_instant(self.starts_at.data, zone),
-            ends_at=_instant(self.ends_at.data, zone) if self.ends_at.data else None,
+            starts_at=instant(self.starts_at.data, zone),
+            ends_at=instant(self.ends_at.data, zone) if self.ends_at.data else None,
             plans=tuple(PlanName(plan) for plan in self.plans.data or ()),
         )
 
@@ -68,7 +54,3 @@ class AnnouncementForm(Form):
             if field.data is not None and not 2000 <= field.data.year <= 2200:
                 field.errors, fine = ["Choose a year between 2000 and 2200."], False
         return fine
-
-
-def _instant(local: datetime, zone: ZoneInfo) -> datetime:
-    return local.replace(tzinfo=zone).astimezone(UTC)

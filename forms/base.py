@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import CombinedMultiDict, MultiDict
-from wtforms import DateField, Field, FileField, HiddenField, MultipleFileField, SelectMultipleField
+from wtforms import DateField, DateTimeLocalField, Field, FileField, HiddenField, MultipleFileField, SelectMultipleField
 from wtforms.fields import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.form import BaseForm
 
@@ -94,3 +96,23 @@ class DayField(DateField):
             raise ValueError("Write the day as year, month and day, for example 2026-11-25.") from None
         if self.data is not None and not 2000 <= self.data.year <= 2200:
             raise ValueError("Choose a year between 2000 and 2200.")
+
+
+# What browsers write for a day with a time.
+MOMENT = "%Y-%m-%dT%H:%M"
+
+
+class MomentField(DateTimeLocalField):
+    """A day and a time of the reader's zone, with words of ours for what is none."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read the moment; raises ValueError with what to do."""
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("Write day and time, for example 2026-11-25T14:00.") from None
+
+
+def instant(local: datetime, zone: ZoneInfo) -> datetime:
+    """Return the instant (UTC) at which clocks of the zone show that day and time."""
+    return local.replace(tzinfo=zone).astimezone(UTC)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from wtforms import (
     BooleanField,
     HiddenField,
@@ -14,7 +17,7 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from forms.base import DayField, Form, choices, stripped, tidied
+from forms.base import MOMENT, DayField, Form, MomentField, choices, instant, stripped, tidied
 from models import macros, views
 from models.prose import BODY_MOST, SUMMARY_MOST
 from models.tickets import TicketState
@@ -112,6 +115,28 @@ class MacroForm(Form):
     )
     then = SelectField("Then", choices=choices([("", "Leave the choice as it is"), *_STATES]), default="")
     take = BooleanField("Assign the ticket to whoever inserts it")
+
+
+class DutyForm(Form):
+    """Who is on call, from when until when, in the zone of whoever says so."""
+
+    person = SelectField("Agent", choices=[], validate_choice=False)
+    begins = MomentField("From", format=MOMENT, validators=[InputRequired("Enter the day and the time it begins.")])
+    ends = MomentField("Until", format=MOMENT, validators=[InputRequired("Enter the day and the time it ends.")])
+
+    def validate(self, *given: object, **more: object) -> bool:
+        """Validate as every form; a year that no calendar of ours holds is refused."""
+        fine = super().validate(*given, **more)
+        for field in (self.begins, self.ends):
+            if field.data is not None and not 2000 <= field.data.year <= 2200:
+                field.errors, fine = ["Choose a year between 2000 and 2200."], False
+        return fine
+
+    def period(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
+        """Return the valid period as instants."""
+        assert self.begins.data is not None
+        assert self.ends.data is not None
+        return instant(self.begins.data, zone), instant(self.ends.data, zone)
 
 
 class LinkForm(Form):

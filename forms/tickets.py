@@ -18,6 +18,7 @@ from wtforms.validators import AnyOf, DataRequired, InputRequired, Length, NoneO
 
 from forms.base import Form, choices, stripped, tidied
 from models.catalogue import Severity
+from models.escalations import REASON_MOST
 from models.prose import BODY_MOST, SUMMARY_MOST
 
 _ALL = [(s.value, s.value) for s in Severity]
@@ -149,6 +150,19 @@ class SeverityForm(Form):
         "Reason",
         filters=[stripped],
         validators=[Optional(), Length(max=500, message="Shorten the reason to 500 characters.")],
+    )
+
+
+class EscalationForm(Form):
+    """Why a request is escalated."""
+
+    reason = TextAreaField(
+        "Why is it urgent?",
+        filters=[tidied],
+        validators=[
+            DataRequired("Say why, for example “All writes fail, and our shop is closed since 14:20”."),
+            Length(max=REASON_MOST, message=f"Shorten the reason to {REASON_MOST:,} characters."),
+        ],
     )
 
 

@@ -16,6 +16,8 @@ from models.base import Model
 from models.conversations import close
 from models.drafts import KEPT_FOR, SENT, Draft, HeldText
 from models.events import EventKind, record
+from models.hooks import KEPT_FOR as HOOKS_FOR
+from models.hooks import Hook
 from models.notices import post_to
 from models.numbers import hold
 from models.outbox import Letter
@@ -104,6 +106,7 @@ def sweep(session: Session, now: datetime) -> tuple[int, set[str]]:
             (Failure, Failure.at < now - FAILURES_FOR),
             (OneTimeLink, OneTimeLink.expires_at < now - LINKS_FOR),
             (GatewayEvent, GatewayEvent.received_at < now - EVENTS_FOR),
+            (Hook, Hook.created_at < now - HOOKS_FOR),
             (Submission, Submission.at < now - SUBMISSIONS_FOR),
             # One that ended or expired is not seen any more, so its last use is older than its end.
             (SignIn, SignIn.last_seen_at < now - SIGN_INS_FOR),

@@ -14,6 +14,7 @@ from models.drafts import Draft
 from models.events import EventKind, gathered, record
 from models.following import followers_of, marked
 from models.notices import note_event, post, tell
+from models.oncall import begin_calls
 from models.outbox import Letter
 from models.people import Person, agents
 from models.promises import Breach, ResponseTarget
@@ -257,6 +258,9 @@ def move(
     )
     ticket.closes_at = now + REOPEN_FOR if state is TicketState.RESOLVED else None
     _begin_silence(ticket, now)
+    if state not in ACTIVE:
+        # What is done is nobody's to look after; a reopened one can be escalated again.
+        ticket.escalated_at = ticket.call_at = None
     target = ticket.target
     if target is not None and target.met_at is None:
         hours = hours or timetable_of(ticket, target)
@@ -315,6 +319,7 @@ def start_promise(
     )
     ticket.targets.append(target)
     ticket.due_at = target.due_at
+    begin_calls(ticket, now=now)
     return target
 
 

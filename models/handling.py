@@ -11,6 +11,7 @@ from models.catalogue import PlanName, Severity, catalogue_at
 from models.conversations import FINAL, hand_to, move, timetable_of
 from models.events import EventKind
 from models.notices import note_event, post_to, tell
+from models.oncall import begin_calls
 from models.organizations import Membership
 from models.outbox import Letter
 from models.people import Person
@@ -106,6 +107,8 @@ def _reclassify(ticket: Ticket, actor: Person, severity: Severity, reason: str, 
         risen = [terms.target(PlanName(plan), ticket.door, severity) for _, plan, *_ in target.rises]
         target.reclassify(severity, promised, timetable_of(ticket, target), now, risen)
         ticket.due_at = target.due_at if ticket.state in ACTIVE else None
+        if severity is Severity.S1 or before is Severity.S1:
+            begin_calls(ticket, now=now)
     changed = {"before": before.value, "after": severity.value, "reason": reason}
     note_event(ticket, actor, EventKind.TICKET_SEVERITY, now=now, **changed)
 

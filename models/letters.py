@@ -12,6 +12,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from models.catalogue import PlanName, Severity
+from models.escalations import Escalation
 from models.events import Event, EventKind
 from models.invitations import Invitation
 from models.invoices import InvoiceKind, invoice_of
@@ -218,6 +219,8 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
             raise Undeliverable("The request does not wait for its customer any more.")
         ends = datetime.fromisoformat(message.data["ends"])
         return facts | {"ends": f"{stamp(ends, person.time_zone, message.created_at)} ({person.time_zone})"}
+    if message.kind in {Letter.TICKET_ESCALATED, Letter.ON_CALL}:
+        return facts | _alarm_facts(message, ticket, session, staff=staff)
     notes = message.kind in _OF_NOTES
     if notes and not staff:
         raise Undeliverable("The person is no support agent any more.")
@@ -227,6 +230,20 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
             raise Undeliverable("There is no reply to send.")
         facts |= {"body": comment.source, "body_html": _absolute(comment.html, base_url)}
     return facts
+
+
+def _alarm_facts(message: Message, ticket: Ticket, session: Session, *, staff: bool) -> dict[str, Any]:
+    """Return what an alarm says beyond the ticket; what somebody looks after already alarms nobody."""
+    if not staff:
+        raise Undeliverable("The person is no support agent any more.")
+    if message.kind is Letter.ON_CALL:
+        if ticket.call_at is None:
+            raise Undeliverable("Somebody has acknowledged it, or answered.")
+        return {"nth": message.data["nth"]}
+    escalation = session.get(Escalation, message.data["escalation"])
+    if escalation is None or escalation.ended_at is not None or ticket.escalated_at is None:
+        raise Undeliverable("Somebody has taken it up already.")
+    return {"reason": escalation.reason}
 
 
 def _label(state: TicketState, *, staff: bool) -> str:

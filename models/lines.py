@@ -41,6 +41,7 @@ class Line:
     # By these, too, lists are in order.
     created_at: datetime
     due_order: datetime
+    escalated_at: datetime | None
 
 
 def lines_of(session: Session, ids: Sequence[int]) -> list[Line]:
@@ -77,6 +78,7 @@ _SHOWN = (
     "updated_at",
     "created_at",
     "due_order",
+    "escalated_at",
 )
 _OWN = len(_SHOWN)
 _OF_THE_TICKET = _TARGETS.alias("cycles")

@@ -121,6 +121,8 @@ def choose_organization(person: Person, slug: str) -> Organization:
 def roles_of(person: Person) -> frozenset[Role]:
     """Return all the roles that the person has anywhere."""
     staff = {person.staff_role} if person.staff_role else set()
+    if person.duty_manager:
+        staff.add(Role.DUTY_MANAGER)
     return frozenset(staff | {m.role for m in person.memberships}) or frozenset({Role.NOBODY})
 
 

@@ -32,6 +32,13 @@ class Mailer(Protocol):
         """Deliver the letter; raises TryLater or Undeliverable with the server's words."""
 
 
+class HookSender(Protocol):
+    """Hands one message over to the company's own systems."""
+
+    def send(self, message_id: str, body: bytes, at: datetime) -> None:
+        """Deliver the body, signed; raises TryLater or Undeliverable with words for staff to read."""
+
+
 class WrongStore(OSError):  # noqa: N818
     """The store has answered that it cannot work like this; `setting` names what to look at."""
 

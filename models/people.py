@@ -67,6 +67,8 @@ class Person(Model):
     password_hash: Mapped[str] = mapped_column(default="")
     staff_role: Mapped[Role | None]
     active: Mapped[bool] = mapped_column(default=True)
+    # An agent whom escalations alert, who keeps the on-call list, and who sees what each agent did.
+    duty_manager: Mapped[bool] = mapped_column(default=False)
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
     theme: Mapped[Theme] = mapped_column(default=Theme.SYSTEM)
     page_size: Mapped[int] = mapped_column(default=25)

@@ -20,6 +20,7 @@ class Permission(Labelled):
     DESK = "desk", "see every request, with its internal notes"
     ANSWER = "answer", "answer, assign and classify requests"
     REPORTS = "reports", "see how many requests there were, and how first replies were kept"
+    DUTY = "duty", "keep the on-call list, and see what each agent did"
     SALES = "sales", "work the enquiries about the Premium plan"
     DELIVERY = "delivery", "see mail that could not be delivered, and send it again"
     ADMINISTRATION = (
@@ -35,6 +36,8 @@ class Role(Labelled):
     BILLING_ADMIN = "billing-admin", "Organization Billing Admin"
     MEMBER = "member", "Organization Member"
     AGENT = "agent", "Support agent"
+    # Beside the role of an agent: whom an administrator has marked so.
+    DUTY_MANAGER = "duty-manager", "Duty manager"
     SALES = "sales", "Sales"
     ADMINISTRATOR = "administrator", "Administrator"
     NOBODY = "nobody", "No role yet"
@@ -51,6 +54,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.BILLING_ADMIN: _CUSTOMER | {P.BILLING},
     Role.OWNER: _CUSTOMER | {P.BILLING, P.MEMBERS},
     Role.AGENT: _EVERYONE | {P.DESK, P.ANSWER, P.DELIVERY, P.REPORTS},
+    Role.DUTY_MANAGER: frozenset({P.DUTY}),
     Role.SALES: _EVERYONE | {P.SALES},
     Role.ADMINISTRATOR: _EVERYONE | {P.DELIVERY, P.ADMINISTRATION, P.REPORTS},
 }

@@ -270,6 +270,21 @@ class ResponseTarget(Model):
         ]
         return [(self.started_at, self.target), *later]
 
+    def half_at(self, hours: AnyHours) -> datetime | None:
+        """Return when half of what is promised has been counted, by the way that comes first; None while it stands."""
+        found = []
+        for start, target in self.ways():
+            half, begin = timedelta(minutes=target.minutes) / 2, start
+            if self._is_carried(start, target):
+                half, begin = half - timedelta(microseconds=self.carried_microseconds), self.carried_at or start
+            found.append(_reached(begin, half, target, hours, self.all_pauses()))
+        return min((at for at in found if at is not None), default=None)
+
+    def _is_carried(self, start: datetime, target: Target) -> bool:
+        """Tell whether a way's time was counted in part by hours of which nothing is known any more."""
+        own = start == self.started_at and target == self.target
+        return own and not self.around_the_clock and self.carried_at is not None
+
     def way(self, now: datetime, hours: AnyHours) -> Way:
         """Return the start and the target that decide when it is due."""
         ways = self.ways()
@@ -290,8 +305,7 @@ class ResponseTarget(Model):
         return timedelta(minutes=target.minutes) - spent
 
     def _due(self, start: datetime, target: Target, hours: AnyHours) -> datetime | None:
-        own = start == self.started_at and target == self.target
-        if not own or self.around_the_clock or self.carried_at is None:
+        if self.carried_at is None or not self._is_carried(start, target):
             return due(start, target, hours, self.all_pauses())
         left = timedelta(minutes=self.minutes, microseconds=-self.carried_microseconds)
         return _reached(self.carried_at, left, self.target, hours, self.all_pauses())

@@ -71,6 +71,7 @@ class DeskCounts:
     doors: dict[DoorName, int]
     late: int
     soon: int
+    escalated: int
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def desk_counts(actor: Person, scope: Tickets, *, now: datetime) -> DeskCounts:
     queues: dict[Queue, int] = {
         queue: min(sum(next(figures) for _ in range(_PARTS.get(queue, 1))), COUNTED_TO + 1) for queue in _FIGURES
     }
-    return DeskCounts(queues, {door: next(figures) for door in DoorName}, late=next(figures), soon=next(figures))
+    return DeskCounts(queues, {door: next(figures) for door in DoorName}, *figures)
 
 
 @lru_cache(maxsize=8)
@@ -161,6 +162,7 @@ def _desk_figures(condition: ColumnElement[bool]) -> Select[Any]:
         *(Ticket.active.is_(True) & (Ticket.door == door) for door in DoorName),
         _due_before(bindparam("now", type_=Instant)),
         _due_soon(bindparam("now", type_=Instant), bindparam("soon", type_=Instant)),
+        Ticket.escalated_at.is_not(None),
     ]
     return counting([condition & one for one in wanted])
 
@@ -206,7 +208,9 @@ def _desk_narrowed(scope: Tickets, wish: DeskWish, now: datetime) -> list[Column
         found.append(Ticket.organization_id == named)
     if wish.tag:
         found.append(tagged(wish.tag))
-    if wish.when:
+    if wish.when == "escalated":
+        found.append(Ticket.escalated_at.is_not(None))
+    elif wish.when:
         found.append(_due_before(now) if wish.when == "late" else _due_soon(now, now + timedelta(hours=1)))
     return found
 

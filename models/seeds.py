@@ -18,6 +18,7 @@ from models.demo import ACCOUNTS, PASSWORD
 from models.enquiries import enquire
 from models.macros import MacroText, create
 from models.numbers import Counter
+from models.oncall import add_duty
 from models.organizations import Cluster, Membership, Organization, Visibility
 from models.outbox import Message, MessageState
 from models.outside import FileStore, Payments
@@ -164,7 +165,10 @@ def plant(session: Session, passwords: Passwords, files: FileStore, payments: Pa
         _found_house(session, house, people, now)
     session.add_all(Counter(name=prefix, value=number) for prefix, number in FIRST_NUMBERS.items())
     _announce(session, now)
-    _write_macros(people["agent@support.example"], now - timedelta(days=40))
+    agent, manager = people["agent@support.example"], people["agent2@support.example"]
+    _write_macros(agent, now - timedelta(days=40))
+    manager.duty_manager = True
+    add_duty(manager, agent, now - timedelta(hours=1), now + timedelta(days=7), now=now)
     session.flush()
     # Plans and contracts first: a request is promised by the plan that its organization has by then.
     signed = now - timedelta(days=100)

@@ -87,7 +87,7 @@ def set_role(person: Person, actor: Person, role: Role | None, *, now: datetime)
     if before is Role.ADMINISTRATOR:
         _keep_one(person, "role")
     freed = _release(person, actor, now=now)
-    person.staff_role = role
+    person.staff_role, person.duty_manager = role, False
     record(
         session_of(person),
         EventKind.STAFF_ROLE,
@@ -113,13 +113,27 @@ def deactivate(person: Person, actor: Person, *, now: datetime) -> int:
     if person.staff_role is Role.ADMINISTRATOR:
         _keep_one(person, "")
     session = session_of(person)
-    person.active = False
+    person.active = person.duty_manager = False
     end_sign_ins(person, now=now)
     spent = update(OneTimeLink).where(OneTimeLink.person_id == person.id, OneTimeLink.used_at.is_(None))
     session.execute(spent.values(used_at=now))
     freed = _release(person, actor, now=now)
     record(session, EventKind.PERSON_DEACTIVATED, now=now, actor_id=actor.id, person_id=person.id, freed=freed)
     return freed
+
+
+def set_duty_manager(person: Person, actor: Person, *, on: bool, now: datetime) -> None:
+    """Mark an agent as a duty manager, or no longer; another role, or the end of the account, takes the mark off.
+
+    Raises Refused for who is no active agent.
+    """
+    if person.staff_role is not Role.AGENT or not person.active:
+        raise Refused("Only an active support agent can be a duty manager.")
+    if person.duty_manager is not on:
+        person.duty_manager = on
+        record(
+            session_of(person), EventKind.DUTY_MANAGER, now=now, actor_id=actor.id, person_id=person.id, marked=on
+        )  # fmt: skip
 
 
 def reactivate(person: Person, actor: Person, *, now: datetime) -> None:

@@ -18,6 +18,7 @@ from models.attachments import FileLimits, Upload, attach, store
 from models.catalogue import DoorName, Severity
 from models.conversations import answer, close, note, reply, resolve, set_state
 from models.drafts import Draft, keep_draft
+from models.escalations import escalate, take_up
 from models.filing import Filing, file_ticket, follow_up
 from models.handling import add_participant, change_severity, reclassify, take
 from models.organizations import Cluster, Organization
@@ -118,6 +119,8 @@ class _World:
             "participant": lambda: add_participant(ticket, who, self.people[step["person"]], now=at),
             "severity": lambda: change_severity(ticket, who, Severity(step["severity"]), text, now=at),
             "tag": lambda: add_tag(ticket, who, step["tag"], now=at),
+            "escalate": lambda: escalate(ticket, who, text, now=at),
+            "take-up": lambda: take_up(ticket, who, now=at),
             "hold": lambda: hold_until(ticket, who, at.date() + timedelta(step["days"]), zone(who.time_zone), now=at),
             "reclassify": lambda: reclassify(ticket, who, Severity(step["severity"]), text, now=at),
         }

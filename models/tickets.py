@@ -133,6 +133,9 @@ class Ticket(Model):
     # While it waits for its customer: since when nothing happened, in the future while it is on hold; reminders since.
     quiet_since: Mapped[datetime | None]
     nudges: Mapped[int] = mapped_column(default=0)
+    # Since when it is escalated, while nobody has taken that up; from when on those on call are told of it.
+    escalated_at: Mapped[datetime | None] = mapped_column(index=True)
+    call_at: Mapped[datetime | None] = mapped_column(index=True)
     revision: Mapped[int] = mapped_column(default=1)
 
     organization: Mapped[Organization | None] = relationship(lazy="joined")

@@ -44,6 +44,10 @@ _SHOWN = (
     EventKind.TICKET_FOLLOWED_UP,
     EventKind.TICKET_REMINDED,
     EventKind.TICKET_HOLD,
+    EventKind.TICKET_ESCALATED,
+    EventKind.TICKET_TAKEN_UP,
+    EventKind.TICKET_WITHDRAWN,
+    EventKind.TICKET_ACKNOWLEDGED,
     EventKind.TICKET_TAGGED,
     EventKind.TICKET_RATED,
     *LINKING,
@@ -62,6 +66,10 @@ _ICONS = {
     EventKind.TICKET_FOLLOWED_UP: "link",
     EventKind.TICKET_REMINDED: "mail",
     EventKind.TICKET_HOLD: "circle-pause",
+    EventKind.TICKET_ESCALATED: "megaphone",
+    EventKind.TICKET_TAKEN_UP: "megaphone",
+    EventKind.TICKET_WITHDRAWN: "megaphone",
+    EventKind.TICKET_ACKNOWLEDGED: "eye",
     EventKind.TICKET_RATED: "check",
     **dict.fromkeys(LINKING, "link"),
     EventKind.PROMISE_RAISED: "clock",
@@ -277,8 +285,18 @@ _TIES = {
 }
 
 
+_ALARMS = {
+    EventKind.TICKET_ESCALATED: "escalated this request",
+    EventKind.TICKET_TAKEN_UP: "looks after this escalation",
+    EventKind.TICKET_WITHDRAWN: "withdrew the escalation",
+    EventKind.TICKET_ACKNOWLEDGED: "is on call and has seen this request",
+}
+
+
 def _care_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
     data = event.data
+    if event.kind in _ALARMS:
+        return _ALARMS[event.kind] + _because(data.get("reason"))
     if event.kind is EventKind.TICKET_REMINDED:
         return "Reminder sent: we wait for an answer"
     if event.kind is EventKind.TICKET_TAGGED:

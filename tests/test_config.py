@@ -53,6 +53,11 @@ def read(**given: str) -> Settings:
         ("DATABASE_URL", "postgresql://db"),
         ("DATABASE_URL", "mysql://db/help"),
         ("DATABASE_URL", "postgresql://db:port/help"),
+        ("WEBHOOK_URL", "http://alerts.example.com"),
+        ("WEBHOOK_URL", "https://127.0.0.1/x"),
+        ("WEBHOOK_URL", "https://[::1]/x"),
+        ("WEBHOOK_URL", "https://localhost/x"),
+        ("WEBHOOK_SECRET", "short"),
         ("SECRET_KEY", "short"),
         ("SESSION_DAYS", "91"),
         ("ARGON2_MEMORY_KIB", "7"),
@@ -156,3 +161,12 @@ def test_a_databases_password_is_not_told() -> None:
 @pytest.mark.parametrize("url", ["postgresql://desk:s3cret@db:5432/help", "mysql+pymysql://root@tidb:4000/help"])
 def test_a_server_is_taken_as_the_database(url: str, tmp_path: Path) -> None:
     assert read_settings({"DATA_FOLDER": str(tmp_path), "DATABASE_URL": url}).database_url == url
+
+
+def test_a_webhook_has_an_address_and_a_secret() -> None:
+    secret = "whsec_" + "QUJD" * 10
+    assert read(WEBHOOK_URL="https://alerts.example.com/x", WEBHOOK_SECRET=secret).webhook_secret == secret
+    with pytest.raises(BadSetting, match=r"^WEBHOOK_SECRET: "):
+        read(WEBHOOK_URL="https://alerts.example.com/x")
+    with pytest.raises(BadSetting, match=r"^WEBHOOK_URL: "):
+        read(WEBHOOK_SECRET=secret)

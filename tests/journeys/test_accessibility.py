@@ -46,7 +46,13 @@ PAGES = {
         *("/console/northwind-bank/history",),
         *("/console/northwind-bank/support", "/console/northwind-bank/clusters", "/help", "/announcements", "/plans"),
         *("/help/technical/new?severity=S2", "/help/billing/new", "/help/drafts", "/requests", "/requests?status=all"),
-        *("/requests?q=nothing-like-this", "/requests/{}", "/requests/{}/severity", "/requests/{}/participants"),
+        *(
+            "/requests?q=nothing-like-this",
+            "/requests/{}",
+            "/requests/{}/severity",
+            "/requests/{}/participants",
+            "/requests/{}/escalate",
+        ),
         *(
             "/requests/{}/print",
             "/requests/{}/rating",
@@ -74,7 +80,15 @@ PAGES = {
     "agent@support.example": [
         *("/desk", "/desk?queue=waiting", "/desk?queue=all&q=nothing-like-this", "/desk/{}", "/desk/{}/severity"),
         *("/desk/{}/print", "/demo/mail", "/help", "/reports", "/reports/requests?count=filed"),
-        *("/desk/{}/clock", "/desk/{}/links", "/desk/{}/split", "/desk/{}/merge", "/desk/{}/hold"),
+        *(
+            "/desk/{}/clock",
+            "/desk/{}/links",
+            "/desk/{}/split",
+            "/desk/{}/merge",
+            "/desk/{}/hold",
+            "/desk/{}/escalate",
+            "/desk/duty",
+        ),
         *("/desk/views", "/desk/views/new?plan=premium", "/desk/views/1/edit"),
         *("/desk/macros", "/desk/macros/new", "/desk/macros/1", "/desk/macros/1/delete"),
     ],

@@ -72,6 +72,7 @@ def facts(**changed: object) -> dict[str, object]:
         "after": "Standard",
         "on": "Wed 2 Dec, 09:30 (Europe/Berlin)",
         "why": "The contract has ended.",
+        "nth": 2,
         "ends": "Wed 9 Dec, 09:30 (Europe/Berlin)",
     } | changed
 

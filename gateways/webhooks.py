@@ -1,0 +1,115 @@
+"""Sends webhooks as Standard Webhooks says (standardwebhooks.com), and never to an address inside our own network."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import socket
+import ssl
+from datetime import datetime
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+
+from models.outside import TryLater, Undeliverable
+
+TIMEOUT = 10
+_LONGEST = 64 * 1024
+
+
+class WebhookSender:
+    """Posts to one address, signed with one secret. `private` lets it reach private addresses, for tests."""
+
+    def __init__(self, url: str, secret: str, *, private: bool = False) -> None:
+        self._parts, self._key, self._private = urlsplit(url), key_of(secret), private
+
+    def send(self, message_id: str, body: bytes, at: datetime) -> None:
+        """Post one message; `at` is now.
+
+        Raises TryLater when it should be sent again, Undeliverable where that makes no sense: the receiver is gone
+        (410), or its name leads to an address inside our network.
+        """
+        signed = b".".join((message_id.encode(), str(int(at.timestamp())).encode(), body))
+        signature = base64.b64encode(hmac.new(self._key, signed, hashlib.sha256).digest()).decode()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "help-center",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": f"v1,{signature}",
+        }
+        try:
+            status = self._post(body, headers)
+        except (OSError, HTTPException) as trouble:
+            raise TryLater(f"No answer ({type(trouble).__name__}).") from trouble
+        if status == 410:
+            raise Undeliverable("The receiver answers 410: it wants no more.")
+        if not 200 <= status < 300:
+            # A redirect is no answer either: it could lead inside.
+            raise TryLater(f"The receiver answers {status}.")
+
+    def _post(self, body: bytes, headers: dict[str, str]) -> int:
+        host, https = self._parts.hostname or "", self._parts.scheme == "https"
+        port = self._parts.port or (443 if https else 80)
+        # The name is asked once, and the address that was checked is the one that is connected to.
+        address = self._address(host, port)
+        connection = HTTPConnection(host, port, timeout=TIMEOUT)
+        try:
+            plain = socket.create_connection((address, port), timeout=TIMEOUT)
+            connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if https else plain
+            path = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
+            connection.request("POST", path, body, headers | {"Host": self._parts.netloc.rpartition("@")[2]})
+            response = connection.getresponse()
+            response.read(_LONGEST)
+            return response.status
+        finally:
+            connection.close()
+
+    def _address(self, host: str, port: int) -> str:
+        found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        for address in found:
+            if not self._private and not is_public(address):
+                raise Undeliverable("The receiver’s name leads to an address inside a private network.")
+        return found[0]
+
+
+def is_public(address: str) -> bool:
+    """Tell whether the IP address is one of the public internet."""
+    known = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(known, "ipv4_mapped", None) or known
+    return bool(mapped.is_global and not mapped.is_multicast)
+
+
+def public_url(value: str) -> str:
+    """Return the address if it is one that webhooks may be sent to; raises ValueError that says what to write."""
+    wrong = "use an https address, such as https://alerts.example.com/support"
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 (it is checked when it is read)
+    except ValueError:
+        raise ValueError(wrong) from None
+    host = parts.hostname or ""
+    if parts.scheme != "https" or not host or "@" in parts.netloc or not value.isascii() or not value.isprintable():
+        raise ValueError(wrong)
+    try:
+        public = is_public(host)
+    except ValueError:
+        # A name: where it leads is looked at each time that something is sent.
+        public = host != "localhost" and not host.endswith(".localhost")
+    if not public:
+        raise ValueError("use a public address: one inside a private network is never sent to")
+    return value
+
+
+def key_of(secret: str) -> bytes:
+    """Return the bytes of a secret, which is written `whsec_` and base64; raises ValueError for any other."""
+    prefix, _, written = secret.partition("_")
+    try:
+        key = base64.b64decode(written, validate=True)
+    except binascii.Error:
+        key = b""
+    if prefix != "whsec" or not 24 <= len(key) <= 64:
+        raise ValueError("use whsec_ and 24 to 64 bytes in base64, such as: echo whsec_$(openssl rand -base64 32)")
+    return key
