@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -11,7 +11,7 @@ from flask import Blueprint, request, stream_with_context
 from blueprints.access import actor, may, requires, roles
 from blueprints.pages import Answer, download, page, page_here, why_none, zone_here
 from extensions import clock, db, outside
-from models import evidence, reports
+from models import evidence, people, reports
 from models.catalogue import DoorName, PlanName, Severity
 from models.charts import bar_chart, labels_below, line_chart, shade
 from models.faces import face
@@ -23,6 +23,7 @@ from models.spreadsheets import csv_of
 from models.tickets import Tickets, desk_of, measured_by, tickets_of
 from models.wording import WEEKDAYS
 from models.workbooks import KIND, workbook_of
+from models.workload import COLUMNS, by_agent, sheet_of
 
 bp = Blueprint("reports", __name__)
 
@@ -58,10 +59,8 @@ def _shown(found: Report, wish: ReportWish, *, lists: bool) -> dict[str, Any]:
     goal, names = outside().settings.on_time_goal, [month.label for month in wish.months]
     filed = {s: [(m.label, found.filed.get((m, s), 0)) for m in wish.months] for s in Severity}
     most = max((count for bars in filed.values() for _, count in bars), default=0)
-    return {
+    return _asked(wish) | {
         "report": found,
-        "wish": wish,
-        "offered": wish.offered(_today()),
         "lists": lists,
         "goal": goal,
         "on_time": line_chart([(m.label, found.tally(m).percent) for m in wish.months], goal),
@@ -70,12 +69,38 @@ def _shown(found: Report, wish: ReportWish, *, lists: bool) -> dict[str, Any]:
         "shades": shade(found.load, max(found.load.values(), default=0)),
         "weekdays": WEEKDAYS,
         "severities": list(Severity),
-        "doors": list(DoorName),
-        "plans": list(PlanName),
         "ages": AGE_WORDS,
-        "Count": Count,
         "Kept": Kept,
+        "by_agent": may(Permission.DUTY),
     }
+
+
+def _asked(wish: ReportWish) -> dict[str, Any]:
+    """Return what the form above every report shows, and what its numbers are called in addresses."""
+    offered = wish.offered(_today())
+    return {"wish": wish, "offered": offered, "doors": list(DoorName), "plans": list(PlanName), "Count": Count}
+
+
+@bp.get("/reports/agents")
+@requires(Permission.DUTY)
+def agents() -> Answer:
+    wish = _wish("/reports/agents")
+    rows = by_agent(desk_of(actor(), roles()), wish, zone_here(), now=clock.now())
+    names = [people.badge_of(row.name, "").initials for row in rows]
+    most = max((max(row.resolved, row.open) for row in rows), default=0)
+    bars = {
+        "Resolved": bar_chart([(name, row.resolved) for name, row in zip(names, rows, strict=True)], most),
+        "Open now": bar_chart([(name, row.open) for name, row in zip(names, rows, strict=True)], most),
+    }
+    below = labels_below(names)
+    return page("reports/agents.html", rows=rows, bars=bars, below=below, listed=_wish(), **_asked(wish))
+
+
+@bp.get("/reports/agents.<any(csv, xlsx):kind>")
+@requires(Permission.DUTY)
+def export_agents(kind: str) -> Answer:
+    rows = by_agent(desk_of(actor(), roles()), _wish(), zone_here(), now=clock.now())
+    return _sent(kind, "agents", COLUMNS, sheet_of(rows))
 
 
 @bp.get("/reports/requests")
@@ -100,6 +125,9 @@ def _behind(scope: Tickets, wish: ReportWish, where: str) -> Answer:
         "reports/requests.html",
         wish=wish,
         picked=picked,
+        whose=next((one.name for one in people.agents(db.session()) if one.id == picked.agent), "one agent")
+        if picked.agent
+        else "",
         lines=lines,
         paging=paging,
         where=where,
@@ -129,6 +157,10 @@ def _file(scope: Tickets, wish: ReportWish, kind: str, name: str) -> Answer:
             # Nobody's change waits for a reader who is slow.
             db.session.rollback()
 
+    return _sent(kind, name, evidence.SHEET, batches())
+
+
+def _sent(kind: str, name: str, columns: Sequence[str], batches: Iterator[list[tuple[object, ...]]]) -> Answer:
     if kind == "csv":
-        return download(stream_with_context(csv_of(evidence.SHEET, batches())), name=f"{name}.csv", kind="text/csv")
-    return download(stream_with_context(workbook_of(evidence.SHEET, batches())), name=f"{name}.xlsx", kind=KIND)
+        return download(stream_with_context(csv_of(columns, batches)), name=f"{name}.csv", kind="text/csv")
+    return download(stream_with_context(workbook_of(columns, batches)), name=f"{name}.xlsx", kind=KIND)

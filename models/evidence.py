@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
 from models.base import read
 from models.catalogue import Target
@@ -32,6 +32,8 @@ def behind(
     """
     start, end = wish.since.start(zone), wish.until.plus(1).start(zone)
     conditions, at = _picked(picked, start, end, now)
+    if picked.hour:
+        conditions.append(or_(false(), *_hours(picked.hour, start, end, zone)))
     found = select(Ticket.id).where(scope.condition, *narrowing(wish), *conditions)
     if picked.count is Count.PROMISED:
         found = found.join(ResponseTarget, ResponseTarget.ticket_id == Ticket.id)
@@ -72,9 +74,21 @@ def _picked(
         conditions.append((ResponseTarget.severity if promised else Ticket.severity) == picked.severity)
     if picked.kept and promised:
         conditions.append(came_out(picked.kept, now))
+    if picked.agent:
+        conditions.append(Ticket.assignee_id == picked.agent)
     if picked.of:
         conditions.append((ResponseTarget.plan if promised else Ticket.plan) == picked.of)
     return conditions, at
+
+
+def _hours(picked: tuple[int, int], start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[ColumnElement[bool]]:
+    """Yield a condition for each hour of the span that counts as that hour of the week: hours of UTC, as counted."""
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    while hour < end:
+        local = hour.astimezone(zone)
+        if (local.weekday(), local.hour) == picked:
+            yield and_(hour <= FILED_AT, hour + timedelta(hours=1) > FILED_AT)
+        hour += timedelta(hours=1)
 
 
 SHEET = (

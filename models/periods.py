@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from models.base import Labelled
 from models.catalogue import DoorName, PlanName, Severity
-from models.wording import MONTHS
+from models.wording import MONTHS, WEEKDAYS
 
 # What one page shows at most, and what it shows first.
 MONTHS_MOST, MONTHS_FIRST = 24, 6
@@ -152,18 +153,24 @@ class Picked:
     kept: Kept | None = None
     of: PlanName | None = None
     age: int | None = None
+    # Who has the request; on which weekday (Monday is 0) and in which hour it was filed.
+    agent: int | None = None
+    hour: tuple[int, int] | None = None
 
     @classmethod
     def read(cls, given: dict[str, str]) -> Picked:
         """Return what the address says; what it does not say narrows nothing, and without a count all are listed."""
         count = next((c for c in Count if c.value == given.get("count")), Count.FILED)
-        age = given.get("age", "")
+        age, agent = given.get("age", ""), given.get("agent", "")
+        hour = re.fullmatch(r"([0-6])-([01][0-9]|2[0-3])", given.get("hour", ""), re.ASCII)
         return cls(
             count,
             next((s for s in Severity if s.value == given.get("severity")), None),
             next((k for k in Kept if k.value == given.get("kept")), None),
             next((p for p in PlanName if p.value == given.get("of")), None),
             int(age) if age in {str(n) for n in range(len(AGE_WORDS))} else None,
+            int(agent) if re.fullmatch(r"[1-9][0-9]{0,14}", agent, re.ASCII) else None,
+            (int(hour[1]), int(hour[2])) if hour else None,
         )
 
     @property
@@ -174,6 +181,7 @@ class Picked:
             self.kept.label.lower() if self.kept else "",
             f"{self.of.label} plan" if self.of else "",
             AGE_WORDS[self.age].lower() if self.age is not None and self.count is Count.BACKLOG else "",
+            f"{WEEKDAYS[self.hour[0]]} from {self.hour[1]:02}:00" if self.hour else "",
         ]
         return ", ".join([self.count.label, *filter(None, narrowed)])
 
@@ -186,5 +194,7 @@ class Picked:
             "kept": self.kept.value if self.kept else "",
             "of": self.of.value if self.of else "",
             "age": "" if self.age is None else str(self.age),
+            "agent": "" if self.agent is None else str(self.agent),
+            "hour": f"{self.hour[0]}-{self.hour[1]:02}" if self.hour else "",
         }
         return {name: value for name, value in given.items() if value}

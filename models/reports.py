@@ -13,7 +13,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, case, extract, func, literal_column, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    case,
+    extract,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from models.base import read
@@ -196,27 +208,34 @@ def _solved(seen: Sequence[ColumnElement[bool]]) -> Any:  # noqa: ANN401 (a make
 
 
 def _spreads(session: Session, spans: Spans, of: Any) -> dict[Month, Spread]:  # noqa: ANN401 (a maker of selects)
-    """Return median and ninth decile by nearest rank: the least value that half, or nine of ten, do not exceed."""
     lengths = union_all(*(of(n, start, end) for n, (_, start, end) in enumerate(spans))).subquery()
-    month, seconds = lengths.c.month, lengths.c.seconds
+    return {spans[number][0]: spread for number, spread in spreads(session, lengths).items()}
+
+
+def spreads(session: Session, lengths: Subquery) -> dict[int, Spread]:
+    """Return median and ninth decile by nearest rank: the least value that half, or nine of ten, do not exceed.
+
+    The first column of `lengths` is what each is told apart by, the second the seconds of one case.
+    """
+    key, seconds = lengths.c
     ranked = select(
-        month,
+        key,
         seconds,
-        func.row_number().over(partition_by=month, order_by=seconds).label("rank"),
-        func.count().over(partition_by=month).label("cases"),
+        func.row_number().over(partition_by=key, order_by=seconds).label("rank"),
+        func.count().over(partition_by=key).label("cases"),
     ).subquery()
     rank, cases = ranked.c.rank, ranked.c.cases
     half = and_(2 * rank >= cases, 2 * (rank - 1) < cases)
     nine = and_(10 * rank >= 9 * cases, 10 * (rank - 1) < 9 * cases)
-    found: dict[Month, dict[str, Any]] = {}
+    found: dict[int, dict[str, Any]] = {}
     marked = select(ranked, case((half, 1), else_=0), case((nine, 1), else_=0)).where(or_(half, nine))
     for number, length, _, many, is_half, is_nine in read(session, marked):
-        here = found.setdefault(spans[number][0], {"cases": int(many)})
+        here = found.setdefault(int(number), {"cases": int(many)})
         if is_half:
             here["median"] = timedelta(seconds=int(length))
         if is_nine:
             here["p90"] = timedelta(seconds=int(length))
-    return {month: Spread(**values) for month, values in found.items()}
+    return {number: Spread(**values) for number, values in found.items()}
 
 
 def _ratings(session: Session, spans: Spans, seen: Sequence[ColumnElement[bool]]) -> dict[Month, tuple[int, float]]:

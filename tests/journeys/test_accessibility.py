@@ -92,6 +92,8 @@ PAGES = {
         *("/desk/views", "/desk/views/new?plan=premium", "/desk/views/1/edit"),
         *("/desk/macros", "/desk/macros/new", "/desk/macros/1", "/desk/macros/1/delete"),
     ],
+    # The duty manager.
+    "agent2@support.example": ["/desk/duty", "/reports/agents"],
     "sales@support.example": [
         *("/sales", "/sales?stage=won", "/sales?q=nothing-like-this", "/sales/LEAD-34", "/sales/LEAD-34/won"),
         *("/sales/LEAD-31", "/sales/LEAD-31/won"),
@@ -124,6 +126,7 @@ NO_PAGES = {
     *("console.start", "help_center.old_landing", "help_center.old_door", "help_center.old_requests"),
     *("auth.open_reset", "auth.open_set_up", "auth.set_up", "ops.alive", "ops.ready", "assets.show"),
     *("attachments.show", "demo.show", "invited.open_link", "reports.export", "reports.export_scorecard"),
+    "reports.export_agents",
     *("composing.presence", "queues.changed", "live.request_changes", "live.desk_changes", "views.show"),
     # The journeys of buying look at these: a payment must be under way.
     *("payments.show", "payments.ask", "cardholder.card", "cardholder.confirm"),

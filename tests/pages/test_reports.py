@@ -13,12 +13,15 @@ from conftest import SignIn
 from factories import LUMEN, NORTHWIND, Town, now
 from openpyxl import load_workbook
 from page import Browser, Page
+from sqlalchemy import select, update
 
 from models.catalogue import Severity
 from models.evidence import SHEET
 from models.organizations import Visibility
+from models.people import Person
 from models.periods import Month
-from models.tickets import TicketState
+from models.tickets import Ticket, TicketState
+from models.workload import COLUMNS
 
 AGENT, OWNER, BANK = "agent@support.example", "owner@lumen.example", "owner@northwind.example"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -139,3 +142,70 @@ def test_a_scorecard_counts_what_its_reader_sees(history: Town, sign_in: SignIn)
     assert "No first reply was promised" in member.get(here).main
     assert len(_bytes(member, f"{here}/promises.csv").splitlines()) == 1
     sign_in(BANK).get(here, status=404)
+
+
+@pytest.fixture
+def manager(history: Town, sign_in: SignIn) -> Browser:
+    with history.open() as session:
+        session.execute(update(Person).where(Person.email == AGENT).values(duty_manager=True))
+    return sign_in(AGENT)
+
+
+def test_by_agent_for_duty_managers_alone(history: Town, sign_in: SignIn, agent: Browser) -> None:
+    assert agent.get("/reports/agents", status=None).status == 403
+    assert agent.get("/reports/agents.csv", status=None).status == 403
+    assert not agent.get("/reports").all("a", href=re.compile("/reports/agents"))
+    assert sign_in("admin@support.example").get("/reports/agents", status=None).status == 403
+    with history.open() as session:
+        session.execute(update(Person).where(Person.email == AGENT).values(duty_manager=True))
+    page = sign_in(AGENT).get("/reports")
+    assert [a for a in page.all("a") if (a.get("href") or "").startswith("/reports/agents?from=")]
+
+
+def test_each_number_of_an_agent_opens_as_many(history: Town, manager: Browser) -> None:
+    with history.open() as session:
+        number = session.scalars(select(Person.id).where(Person.email == AGENT)).one()
+        session.execute(update(Ticket).values(assignee_id=number))
+    page = manager.get("/reports/agents")
+    (name,) = history.scalars(select(Person.name).where(Person.email == AGENT))
+    cells = row(page, name)
+    assert cells[:4] == ["5", "2", "2", "50 %"]
+    assert cells[6:8] == ["3", "2"]
+    links = [a for a in page.all("a") if (a.get("href") or "").startswith("/reports/requests?")]
+    assert len(links) == 5
+    for link in links:
+        listed = manager.get(link.get("href"))
+        assert name in listed.h1
+        assert len(listed.all("td", class_="what")) == int(page.words(link)), link.get("href")
+    # One who is gone, and one who does not exist.
+    assert "one agent" in manager.get("/reports/requests?count=filed&agent=999999").h1
+    assert manager.get("/reports/requests?count=filed&agent=x").h1 == "Requests filed"
+
+
+def test_the_file_by_agent_is_safe_and_says_the_same(history: Town, manager: Browser) -> None:
+    with history.open() as session:
+        session.execute(update(Person).where(Person.email == AGENT).values(name="=HYPERLINK(1)"))
+        number = session.scalars(select(Person.id).where(Person.email == AGENT)).one()
+        session.execute(update(Ticket).values(assignee_id=number))
+    answer = manager.client.get("/reports/agents.csv", base_url=ORIGIN)
+    lines = list(csv.reader(io.StringIO(answer.get_data(as_text=True).lstrip("\ufeff"))))
+    assert lines[0] == list(COLUMNS)
+    assert lines[1][0] == "'=HYPERLINK(1)"
+    assert lines[1][1:5] == ["5", "2", "2", "50"]
+    book = load_workbook(io.BytesIO(manager.client.get("/reports/agents.xlsx", base_url=ORIGIN).data))
+    rows = list(book.active.iter_rows(values_only=True))
+    assert rows[1][1:5] == (5, 2, 2, 50)
+    assert book.active["A2"].data_type == "s"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+def test_each_hour_of_the_week_opens_as_many(history: Town, sign_in: SignIn, zone: str) -> None:
+    with history.open() as session:
+        session.execute(update(Person).where(Person.email == AGENT).values(time_zone=zone))
+    agent = sign_in(AGENT)
+    page = agent.get("/reports")
+    links = [a for a in page.all("a") if "hour=" in (a.get("href") or "")]
+    assert sum(int(page.words(link)) for link in links) == 5
+    for link in links:
+        assert len(agent.get(link.get("href")).all("td", class_="what")) == int(page.words(link)), link.get("href")
+    assert agent.get("/reports/requests?count=filed&hour=9-99").h1 == "Requests filed"
