@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -14,6 +16,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError as CSRFError  # noqa: PLC0414 (whoever maps faults to pages gets it from here)
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from config import MEGABYTE, BadSetting
@@ -32,6 +35,7 @@ from gateways.smtp import SmtpMailer
 from gateways.webhooks import WebhookSender
 from models.attachments import FileLimits
 from models.base import Model, judge
+from models.editions import refresh
 from models.letters import stamp
 from models.outside import FileStore, HookSender, Mailer, Payments, Scanner
 from models.people import Passwords, hold_person
@@ -101,6 +105,22 @@ class Outside:
     hooks: HookSender | None
 
 
+class Terms:
+    """Keeps this process knowing the catalogue's published versions, which another process may publish."""
+
+    def __init__(self, every: float = 30.0) -> None:
+        self.every = every
+        self._read_at: float | None = None
+
+    def keep(self) -> None:
+        """Read them when that was not done for `every` seconds; where the database gives none, what is known stays."""
+        if self._read_at is None or time.monotonic() - self._read_at > self.every:
+            self._read_at = time.monotonic()
+            with suppress(SQLAlchemyError), Session(db.engine) as session:
+                refresh(session)
+
+
+terms = Terms()
 _outside: list[Outside] = []
 
 

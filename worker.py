@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from extensions import clock, db, outside
+from extensions import clock, db, outside, terms
 from models.chores import close_due, note_missed, sweep
 from models.collecting import advance_due, forget_left, forget_removed
 from models.hooks import deliver_hook
@@ -41,6 +41,7 @@ def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
     next_chores, next_files, gap = 0.0, 0.0, 1.0
     while not stop.is_set() and lives():
         try:
+            terms.keep()
             delivered = release_one() + deliver_one() + hook_one() + recount_some()
             if time.monotonic() >= next_chores:
                 do_chores(stop)

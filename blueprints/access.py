@@ -14,10 +14,10 @@ from flask_login import UserMixin, current_user, login_user, logout_user
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
-from extensions import BUSY_MS, SAFE, clock, csrf, db, login, outside, writing
+from blueprints.addresses import CONVERTERS
+from extensions import BUSY_MS, SAFE, clock, csrf, db, login, outside, terms, writing
 from models import drafts, organizations, people
 from models.drafts import HeldText
 from models.events import EventKind, record
@@ -65,37 +65,11 @@ class Visitor(UserMixin):  # type: ignore[misc]
         self.entry = entry
 
 
-class KeyConverter(BaseConverter):
-    """A ticket's key, such as TECH-1284."""
-
-    regex = r"[A-Za-z]{2,8}-[0-9]{1,10}"
-
-
-class SlugConverter(BaseConverter):
-    """An organization's short name."""
-
-    regex = r"[a-z0-9-]{1,60}"
-
-
-class SecretConverter(BaseConverter):
-    """A random id."""
-
-    regex = r"[A-Za-z0-9_-]{16,60}"
-
-
-class NumberConverter(BaseConverter):
-    """A database id, within what every database can hold."""
-
-    regex = r"[1-9][0-9]{0,17}"
-
-    def to_python(self, value: str) -> int:
-        """Return the number."""
-        return int(value)
-
-
 def init(app: Flask) -> None:
     """Put the guard before every request, and refuse to start with a route that nobody marked."""
-    app.url_map.converters.update(key=KeyConverter, slug=SlugConverter, secret=SecretConverter, number=NumberConverter)
+    app.url_map.converters.update(CONVERTERS)
+    # An address with a part left out is nothing of ours, and leads nowhere.
+    app.url_map.merge_slashes = False
     login.session_protection = None
     login.user_loader(_visitor)
     app.before_request(_guard)
@@ -229,6 +203,7 @@ def _guard() -> Response | None:
     permission: Permission | None = view.access
     if permission is not None and visitor() is None:
         return to_sign_in()
+    terms.keep()
     if permission is not None and not (_may_here(permission) and may(permission)):
         _note_denial(permission)
         abort(403)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+from datetime import date
+
+from flask import Blueprint, request
 
 from blueprints.access import public, visitor
 from blueprints.pages import Answer, organization_here, page
 from extensions import clock
-from models.catalogue import DoorName, PlanName, Severity, catalogue
+from extensions import terms as kept
+from models.catalogue import Catalogue, DoorName, PlanName, Severity, catalogue, versions
 
 bp = Blueprint("plans", __name__)
 
@@ -15,7 +18,10 @@ bp = Blueprint("plans", __name__)
 @bp.get("/plans")
 @public
 def index() -> Answer:
-    terms, person = catalogue(clock.now().date()), visitor()
+    # Strangers read it as well, whom no guard asks about the database.
+    kept.keep()
+    today, person = clock.now().date(), visitor()
+    terms = shown_terms(request.args.get("version", ""), today)
     here = organization_here(person) if person else None
     targets = {
         (plan, severity): terms.target(plan, DoorName.TECHNICAL, severity) for plan in PlanName for severity in Severity
@@ -27,4 +33,13 @@ def index() -> Answer:
         severities=list(Severity),
         targets=targets,
         here=here,
+        now=catalogue(today),
+        earlier=[one for one in versions() if one.effective <= today][::-1],
+        coming=[one for one in versions() if one.effective > today],
+        doors=list(terms.doors.values()),
     )
+
+
+def shown_terms(wanted: str, today: date) -> Catalogue:
+    """Return the version that the address names, and the one in force for a name that there is not."""
+    return next((one for one in versions() if one.version == wanted), catalogue(today))

@@ -40,6 +40,7 @@ class Group(Labelled):
     PLANS = "plan", "Plans"
     PAYMENTS = "payment", "Payments"
     CARDS = "card", "Cards"
+    CATALOGUE = "catalogue", "Plan catalogue"
     ANNOUNCEMENTS = "announcement", "Announcements"
     LISTS = "list", "Lists"
     MACROS = "macro", "Macros"

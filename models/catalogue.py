@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -179,27 +179,66 @@ def catalogue_at(version: str) -> Catalogue:
     return _versions()[version]
 
 
-@lru_cache(maxsize=1)
+def versions() -> list[Catalogue]:
+    """Return every version that is known, the one that takes effect first on top."""
+    return sorted(_versions().values(), key=lambda one: one.effective)
+
+
+def learn(published: Iterable[Catalogue]) -> None:
+    """Know these versions beside those of the files, in place of what was learnt before.
+
+    Versions are immutable, so each process may remember them; models/editions.py says which there are.
+    """
+    _learnt.clear()
+    _learnt.update({one.version: one for one in published})
+
+
+_learnt: dict[str, Catalogue] = {}
+
+
 def _versions() -> Mapping[str, Catalogue]:
-    """Read every version once."""
-    return {path.stem: parse(path.read_text(encoding="utf-8"), path.stem) for path in sorted(FOLDER.glob("*.toml"))}
+    return {**_learnt, **_of_files()}
+
+
+@lru_cache(maxsize=1)
+def _of_files() -> Mapping[str, Catalogue]:
+    """Read every file once."""
+    return {name: built(data, name) for name, data in written().items()}
+
+
+@lru_cache(maxsize=1)
+def written() -> Mapping[str, dict[str, Any]]:
+    """Return what the files say, by the names of their versions; raises CatalogueError for what is no TOML."""
+    return {path.stem: _read(path.read_text(encoding="utf-8"), path.stem) for path in sorted(FOLDER.glob("*.toml"))}
 
 
 def parse(source: str, name: str) -> Catalogue:
-    """Return the catalogue written in TOML; `name` is its version and the word for it in errors.
+    """Return the catalogue written in TOML, as `built` does."""
+    return built(_read(source, name), name)
+
+
+def _read(source: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogueError(f"{name}: {error}") from error
+
+
+def built(data: dict[str, Any], name: str) -> Catalogue:
+    """Return the catalogue of these tables; `name` is its version and the word for it in errors.
 
     Raises CatalogueError that names the entry which is missing, unknown or of the wrong kind.
     """
-    try:
-        data = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogueError(f"{name}: {error}") from error
     version = _take(data, "version", str, name)
     if version != name:
         raise CatalogueError(f"{name}: version is {version!r}, and must be the name of the file.")
+    effective = _take(data, "effective", date, name)
+    # To Python a moment is a day as well.
+    if isinstance(effective, datetime):
+        raise CatalogueError(f"{name}: effective must be a day, without a time.")
     found = Catalogue(
         version=version,
-        effective=_take(data, "effective", date, name),
+        effective=effective,
         plans={key: _plan(key, table, where) for key, table, where in _tables(data, "plans", PlanName, name)},
         doors={key: _door(key, table, where) for key, table, where in _tables(data, "doors", DoorName, name)},
         texts=_texts(data, name),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.base import Refused, session_of
 from models.calendars import Calendar
+from models.catalogue import PlanName
 from models.events import EventKind, record
 from models.organizations import Organization
 from models.people import Person, digest
@@ -17,6 +18,13 @@ from models.people import Person, digest
 def mark_of(organization: Organization) -> str:
     """Return a mark that changes when anything does that the administrator's form sets."""
     return digest(f"{organization.calendar_id}:{organization.name}")[:16]
+
+
+def organizations_by_plan(session: Session) -> dict[PlanName, int]:
+    """Return how many organizations have each plan."""
+    counted = session.execute(select(Organization.plan, func.count()).group_by(Organization.plan)).all()
+    found = {PlanName(plan): number for plan, number in counted}
+    return {plan: found.get(plan, 0) for plan in PlanName}
 
 
 def calendars_on_offer(session: Session) -> list[tuple[str, str]]:

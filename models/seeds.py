@@ -15,6 +15,7 @@ from models.catalogue import PlanName
 from models.choices import fill_lists
 from models.chores import note_missed
 from models.demo import ACCOUNTS, PASSWORD
+from models.editions import begin, change
 from models.enquiries import enquire
 from models.macros import MacroText, create
 from models.numbers import Counter
@@ -167,6 +168,7 @@ def plant(session: Session, passwords: Passwords, files: FileStore, payments: Pa
     _announce(session, now)
     agent, manager = people["agent@support.example"], people["agent2@support.example"]
     _write_macros(agent, now - timedelta(days=40))
+    _draft_terms(session, people["admin@support.example"], now=now - timedelta(days=3))
     manager.duty_manager = True
     add_duty(manager, agent, now - timedelta(hours=1), now + timedelta(days=7), now=now)
     session.flush()
@@ -182,6 +184,14 @@ def plant(session: Session, passwords: Passwords, files: FileStore, payments: Pa
     session.flush()
     session.execute(old.values(state=MessageState.SENT, attempts=1, sent_at=Message.created_at))
     session.expire_all()
+
+
+def _draft_terms(session: Session, administrator: Person, *, now: datetime) -> None:
+    """Draft faster first replies for the Standard plan, which nobody has published yet."""
+    session.flush()
+    draft = begin(administrator, "2026-12", of="2026-01", now=now)
+    targets = {**draft.data["targets"]["standard"], "S2": {"minutes": 240, "clock": "business"}}
+    change(draft, administrator, draft.data | {"targets": draft.data["targets"] | {"standard": targets}}, now=now)
 
 
 def person(session: Session, email: str) -> Person:

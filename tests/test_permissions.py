@@ -85,7 +85,7 @@ def test_every_route_for_everybody(who: str, app: Flask, town: Town, sign_in: Si
         wanted, got = expected(call, email), kind(answer.status, answer.headers.get("Location", ""))
         met.add(wanted)
         # What is named by a bare number is there for nobody in this test: hidden is fine for those who may look.
-        bare = set(call.arguments) & {"id", "person", "holiday", "number"} or call.endpoint in NAMED_IN_FORM
+        bare = set(call.arguments) & {"id", "person", "holiday", "number", "name"} or call.endpoint in NAMED_IN_FORM
         fine = {wanted, "hidden"} if wanted == "let in" and bare else {wanted}
         if (wanted == "any" and got in {"refused", "broken"}) or (wanted != "any" and got not in fine):
             wrong.append(f"{call.method} {call.path}: {got} ({answer.status}), not {wanted}")
