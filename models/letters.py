@@ -219,6 +219,8 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
             raise Undeliverable("The request does not wait for its customer any more.")
         ends = datetime.fromisoformat(message.data["ends"])
         return facts | {"ends": f"{stamp(ends, person.time_zone, message.created_at)} ({person.time_zone})"}
+    if message.kind is Letter.PROMISE_RAISED:
+        return facts | {"plan": PlanName(message.data["plan"]).label, "words": message.data["words"]}
     if message.kind in {Letter.TICKET_ESCALATED, Letter.ON_CALL}:
         return facts | _alarm_facts(message, ticket, session, staff=staff)
     notes = message.kind in _OF_NOTES

@@ -49,6 +49,7 @@ class Letter(Labelled):
     TICKET_ESCALATED = "ticket_escalated", "Escalation"
     TICKET_TAKEN_UP = "ticket_taken_up", "Escalation taken up"
     ON_CALL = "on_call", "On-call alert"
+    PROMISE_RAISED = "promise_raised", "First reply due earlier"
     PROMISE_MISSED = "promise_missed", "First reply is late"
     INVITATION = "invitation", "Invitation"
     MEMBER_ROLE = "member_role", "Role changed"

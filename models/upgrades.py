@@ -13,8 +13,9 @@ from sqlalchemy import select
 from models.base import session_of
 from models.catalogue import PlanName, catalogue_at
 from models.events import EventKind
-from models.notices import note_event
+from models.notices import audience_of, note_event, post
 from models.organizations import Organization
+from models.outbox import Letter
 from models.promises import ResponseTarget
 from models.tickets import ACTIVE, Ticket, TicketState
 from models.timetables import timetable_for
@@ -44,4 +45,13 @@ def bring_forward(organization: Organization, plan: PlanName, *, now: datetime) 
                 gained += 1
                 ticket.due_at = target.due_at if ticket.state in ACTIVE else None
                 note_event(ticket, None, EventKind.PROMISE_RAISED, now=now, plan=plan.value, words=better.words)
+                post(
+                    ticket,
+                    audience_of(ticket, None),
+                    Letter.PROMISE_RAISED,
+                    now=now,
+                    actor=None,
+                    plan=plan.value,
+                    words=better.words,
+                )
     return gained

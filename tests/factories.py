@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.orm import Session
 
 from extensions import outside
@@ -27,6 +27,7 @@ from models.organizations import Cluster, Membership, Organization, Visibility
 from models.outbox import Message
 from models.people import Person, folded, person_by_email
 from models.permissions import Role
+from models.promises import ResponseTarget
 from models.purchases import MASTERCARD, VISA, buy
 from models.tickets import Comment, Ticket, TicketState
 
@@ -184,6 +185,19 @@ class Town:
             )
             draft = self._draft(session, person, door.value, files, at)
             return file_ticket(person, filing, key=token(), now=at, draft=draft)
+
+    def copies(self, key: str, number: int) -> None:
+        """Let there be many more tickets like this one, each with its promise."""
+        tickets, targets = Ticket.__table__, ResponseTarget.__table__
+        with self.open() as session:
+            ticket = dict(session.execute(select(tickets).where(tickets.c.key == key)).mappings().one())
+            mine = select(targets).where(targets.c.ticket_id == ticket["id"])
+            target = dict(session.execute(mine).mappings().one())
+            del target["id"]
+            more = range(ticket["id"] + 1, ticket["id"] + 1 + number)
+            named = [ticket | {"id": n, "key": f"COPY-{n}", "thread": f"copy-{n}"} for n in more]
+            session.execute(insert(tickets), named)
+            session.execute(insert(targets), [target | {"ticket_id": n} for n in more])
 
     def enquire(
         self,

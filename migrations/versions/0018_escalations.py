@@ -85,7 +85,7 @@ def upgrade():
 
 def downgrade():
     # What the program before this does not know it could not read.
-    op.execute("DELETE FROM messages WHERE kind IN ('ticket_escalated', 'ticket_taken_up', 'on_call')")
+    op.execute("DELETE FROM messages WHERE kind IN ('ticket_escalated', 'ticket_taken_up', 'on_call', 'promise_raised')")
     kinds = ("ticket.escalated", "ticket.taken-up", "ticket.escalation-withdrawn", "ticket.acknowledged",
              "person.duty-manager", "person.on-call", "person.off-call")  # fmt: skip
     named = ", ".join(f"'{kind}'" for kind in kinds)

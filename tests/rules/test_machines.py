@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,13 @@ from machines import Answer, Client, Gate, Machine, free_port, until
 from sqlalchemy import make_url, select, update
 from sqlalchemy.orm import Session
 
+from models import recounting
 from models.base import token
+from models.catalogue import Severity
 from models.outbox import Message, MessageState
+from models.promises import Breach, ResponseTarget
+from models.recounting import progress_of
+from models.schedules import calendar_of, change
 from models.tickets import Comment, Ticket
 
 _server = databases.server()
@@ -278,3 +284,34 @@ def test_a_worker_that_is_stopped_finishes_the_letter_in_its_hands(floor: Floor)
     assert worker.stop() == 0
     assert floor.town.count(Message, Message.lease.is_not(None)) == 0
     assert floor.town.count(Message, Message.state == MessageState.SENT) == len(floor.post.kept)
+
+
+def test_a_count_after_a_change_of_hours_goes_on_when_its_worker_is_killed(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every due time is right in the end, whoever of two workers died, and no promise is counted twice."""
+    monkeypatch.setattr(recounting, "AT_ONCE", 0)
+    floor.webs(1)
+    fill(floor)
+    town, at = floor.town, datetime(2027, 3, 1, 10, tzinfo=UTC)
+    town.copies(town.file(OWNER, severity=Severity.S2, at=at), 5999)
+    with town.open() as session:
+        week: list[Any] = [[["09:00", "13:00"]]] * 5 + [[], []]
+        admin = town._person(session, "admin@support.example")
+        change(calendar_of(session, 1), admin, "Changed", "UTC", week, now=at + timedelta(hours=2))
+
+    def done() -> int:
+        with town.open() as session:
+            return progress_of(calendar_of(session, 1)).done
+
+    first, second = (floor.start("worker") for _ in range(2))
+    until(lambda: done() > 0, 60, "a worker counts")
+    first.kill()
+    assert done() < 6000, "it was killed in the middle"
+    until(lambda: done() == 6000, 60, "the other one goes on")
+    assert second.process is not None
+    assert second.process.poll() is None
+    # Two of eight hours were counted, one is left of Monday, four of Tuesday, one of Wednesday.
+    assert set(town.scalars(select(ResponseTarget.due_at))) == {datetime(2027, 3, 3, 10, tzinfo=UTC)}
+    assert set(town.scalars(select(Ticket.due_at))) == {datetime(2027, 3, 3, 10, tzinfo=UTC)}
+    assert town.count(Breach) == 0

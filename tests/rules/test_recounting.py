@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from factories import LUMEN, Town
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models import recounting
@@ -49,22 +49,9 @@ def work(town: Town) -> int:
         return recount(session, 1)
 
 
-def copies(town: Town, key: str, number: int) -> None:
-    """Let there be many more tickets like this one, each with its promise."""
-    tickets, targets = Ticket.__table__, ResponseTarget.__table__
-    with town.open() as session:
-        ticket = dict(session.execute(select(tickets).where(tickets.c.key == key)).mappings().one())
-        mine = select(targets).where(targets.c.ticket_id == ticket["id"])
-        target = dict(session.execute(mine).mappings().one())
-        del target["id"]
-        more = range(ticket["id"] + 1, ticket["id"] + 1 + number)
-        session.execute(insert(tickets), [ticket | {"id": n, "key": f"COPY-{n}", "thread": f"copy-{n}"} for n in more])
-        session.execute(insert(targets), [target | {"ticket_id": n} for n in more])
-
-
 def test_thousands_are_counted_in_batches_and_progress_is_told(town: Town, slowly: None) -> None:
     key = town.file(severity=Severity.S2, at=MONDAY)
-    copies(town, key, 2 * BATCH + 49)
+    town.copies(key, 2 * BATCH + 49)
     assert set_hours(town, SHORT, MONDAY + 2 * HOUR) == 2 * BATCH + 50
     with town.open() as session:
         assert list(behind(session)) == [1]
@@ -84,7 +71,7 @@ def test_thousands_are_counted_in_batches_and_progress_is_told(town: Town, slowl
 
 def test_a_worker_that_dies_leaves_what_is_whole_and_nothing_is_counted_twice(town: Town, slowly: None) -> None:
     key = town.file(severity=Severity.S2, at=MONDAY)
-    copies(town, key, BATCH)
+    town.copies(key, BATCH)
     set_hours(town, SHORT, MONDAY + 2 * HOUR)
     work(town)
     before = {target.id: target.due_at for target in town.scalars(select(ResponseTarget))}
@@ -121,7 +108,7 @@ def test_a_reply_before_the_worker_is_measured_by_the_new_hours(town: Town, slow
 
 def test_two_workers_do_it_once(town: Town, slowly: None) -> None:
     key = town.file(severity=Severity.S2, at=MONDAY)
-    copies(town, key, BATCH + 20)
+    town.copies(key, BATCH + 20)
     # The row that workers hold is there: a worker that meets another at the very first one begins anew.
     assert work(town) == 0
     set_hours(town, SHORT, MONDAY + 2 * HOUR)
