@@ -22,7 +22,7 @@ from models.oncall import call_due
 from models.orphans import KEPT_FOR, drop_doomed, drop_unused
 from models.outbox import Message, deliver_due
 from models.recounting import behind, recount
-from models.renewals import begin_last_usage, begin_renewals, end_contracts, end_unpaid
+from models.renewals import begin_last_usage, begin_renewals, begin_retries, end_contracts, end_unpaid
 from models.sending import release_due
 from models.silence import Patience, nudge
 
@@ -127,7 +127,7 @@ def collect(stop: Event) -> None:
     gateway = outside().payments
     while not stop.is_set():
         done = 0
-        for begin in (begin_renewals, begin_last_usage, end_unpaid):
+        for begin in (begin_renewals, begin_retries, begin_last_usage, end_unpaid):
             with Session(db.engine) as session:
                 done += begin(session, clock.now())
                 session.commit()

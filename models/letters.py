@@ -148,6 +148,10 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
             f"({person.time_zone})"
             if last_day
             else "",
+            "retry": f"{stamp(datetime.fromisoformat(data['retry']), person.time_zone, message.created_at)} "
+            f"({person.time_zone})"
+            if data.get("retry")
+            else "",
             "url": f"{base}/cards",
         }
     facts |= {name: PlanName(data[name]).label for name in ("before", "after")}

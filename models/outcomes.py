@@ -41,10 +41,29 @@ from models.subscriptions import (
     close_term,
     end,
     live_subscription,
+    next_retry,
     open_term,
     set_plan,
     subscription_of,
     tell_managers,
+)
+
+# What no second try changes: somebody has to come, with another card or to be asked by the bank. The codes are those
+# after which Stripe says not to try again (docs.stripe.com/declines/codes), and ours for a card that is not there.
+HARD = frozenset(
+    {
+        "authentication_required",
+        "expired_card",
+        "highest_risk_level",
+        "incorrect_number",
+        "lost_card",
+        "no_card",
+        "pickup_card",
+        "revocation_of_all_authorizations",
+        "revocation_of_authorization",
+        "stolen_card",
+        "transaction_not_allowed",
+    }
 )
 
 
@@ -219,7 +238,7 @@ def _renew(payment: Payment, quote: Quote, number: str, *, now: datetime) -> Non
     subscription.plan, subscription.standing = quote.plan, Standing.ACTIVE
     subscription.period_start, subscription.period_end = quote.period_start, quote.period_end
     subscription.floor_cents = quote.floor_cents
-    subscription.pending_plan = subscription.last_day_at = None
+    subscription.pending_plan = subscription.last_day_at = subscription.retry_at = None
     session_of(payment).flush()
     open_term(
         subscription,
@@ -248,10 +267,13 @@ def _renewal_failed(payment: Payment, *, now: datetime) -> None:
         subscription.owed_since = now
         _to_basic(subscription, EventKind.PLAN_DOWNGRADED, now=now)
         return
-    if subscription.standing is Standing.PAST_DUE:
+    again = subscription.standing is Standing.PAST_DUE
+    if again and payment.actor_id is not None:
+        # Who tries to pay reads on the page why it failed.
         return
     organization, before = payment.organization, PlanName(payment.organization.plan)
     subscription.standing, subscription.last_day_at = Standing.PAST_DUE, subscription.period_end + GRACE
+    subscription.retry_at = None if payment.reason in HARD else next_retry(subscription.period_end, now)
     if payment.plan is not before:
         subscription.plan, subscription.pending_plan = payment.plan, None
         set_plan(organization, payment.plan, EventKind.PLAN_DOWNGRADED, now=now)
@@ -263,6 +285,7 @@ def _renewal_failed(payment: Payment, *, now: datetime) -> None:
         cents=payment.cents,
         plan=payment.plan.value,
         last_day=subscription.last_day_at.isoformat(),
+        retry=subscription.retry_at.isoformat() if subscription.retry_at else "",
     )
 
 

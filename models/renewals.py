@@ -22,7 +22,15 @@ from models.outbox import Letter
 from models.outcomes import give_up, lapse, take_payment
 from models.payments import Busy, Payment, PaymentKind, begin
 from models.quotes import quote_renewal, quote_usage
-from models.subscriptions import Standing, Subscription, Term, contracts_over, set_plan, tell_managers
+from models.subscriptions import (
+    Standing,
+    Subscription,
+    Term,
+    contracts_over,
+    next_retry,
+    set_plan,
+    tell_managers,
+)
 
 BATCH = 20
 _BUSY = exists().where(Payment.open_for == Subscription.organization_id)
@@ -60,6 +68,24 @@ def _renew(subscription: Subscription, *, now: datetime) -> Payment | None:
     if payment.cents == 0:
         take_payment(payment, now=now)
     return payment
+
+
+def begin_retries(session: Session, now: datetime) -> int:
+    """Write the intents of at most twenty declined renewals whose day has come again; return how many.
+
+    Each day is tried once, and a worker that was down tries once for all that it missed.
+    """
+    hold(session, "chores")
+    due = (Subscription.standing == Standing.PAST_DUE) & (Subscription.retry_at <= now) & ~_BUSY
+    found = session.scalars(select(Subscription).where(due).order_by(Subscription.retry_at).limit(BATCH)).all()
+    for subscription in found:
+        subscription.retry_at = next_retry(subscription.period_end, now)
+        if subscription.last_day_at is not None and subscription.last_day_at <= now:
+            continue
+        with suppress(Busy):
+            _renew(subscription, now=now)
+    session.flush()
+    return len(found)
 
 
 def begin_last_usage(session: Session, now: datetime) -> int:

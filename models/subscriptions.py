@@ -20,7 +20,9 @@ from models.outbox import Letter, queue
 from models.people import Person
 
 # A renewal that is not paid ends the plan after so long (product rule 9.5).
-GRACE = timedelta(days=7)
+GRACE = timedelta(days=8)
+# So long after a renewal was due it is charged again by itself; a day after the last one the plan ends.
+RETRIES = tuple(timedelta(days=days) for days in (1, 3, 5, 7))
 
 
 class Standing(Labelled):
@@ -49,6 +51,8 @@ class Subscription(Model):
     pending_plan: Mapped[PlanName | None]
     # The moment at which a plan that is not paid ends.
     last_day_at: Mapped[datetime | None]
+    # When a renewal that was declined is charged again by itself; null where it is not.
+    retry_at: Mapped[datetime | None]
     # Since when usage of an ended plan could not be charged: it is not tried again by itself.
     owed_since: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(default=1)
@@ -81,6 +85,11 @@ class Term(Model):
     payment_id: Mapped[int | None] = mapped_column(ForeignKey("payments.id"))
     # When its usage was invoiced, or found to be nothing; a free month's is nothing from the start.
     settled_at: Mapped[datetime | None]
+
+
+def next_retry(period_end: datetime, now: datetime) -> datetime | None:
+    """Return when a renewal that was due at `period_end` is charged again after `now`; None after the last time."""
+    return next((at for at in (period_end + later for later in RETRIES) if at > now), None)
 
 
 def subscription_of(organization: Organization) -> Subscription | None:
@@ -180,7 +189,8 @@ def close_term(subscription: Subscription, *, now: datetime) -> None:
 def end(subscription: Subscription, *, now: datetime) -> None:
     """Let the subscription give no plan any more; its usage is still counted."""
     close_term(subscription, now=now)
-    subscription.standing, subscription.pending_plan, subscription.last_day_at = Standing.ENDED, None, None
+    subscription.standing, subscription.pending_plan = Standing.ENDED, None
+    subscription.last_day_at = subscription.retry_at = None
 
 
 def tell_managers(

@@ -159,7 +159,12 @@ class Ledger:
         """Do the worker's round, as often as there is something to do."""
         for _ in range(50):
             done = 0
-            for begin in (renewals.begin_renewals, renewals.begin_last_usage, renewals.end_unpaid):
+            for begin in (
+                renewals.begin_renewals,
+                renewals.begin_retries,
+                renewals.begin_last_usage,
+                renewals.end_unpaid,
+            ):
                 done += self.do(lambda session, _, __, begin=begin: begin(session, self.at))
             done += collecting.advance_due(self.sessions, self.gateway, self)
             if not done:

@@ -1,0 +1,127 @@
+"""A declined renewal: charged again on days 1, 3, 5 and 7 with a letter each, then Basic; a hard decline is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from ledger import Ledger
+
+from gateways.payments_sandbox import SandboxPayments
+from models.cards import Card
+from models.catalogue import PlanName
+from models.outbox import Letter, Message
+from models.outside import GatewayAnswer, Verdict
+from models.payments import Payment, PaymentKind, PaymentState
+from models.subscriptions import GRACE, RETRIES, Standing
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger(tmp_path)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def declined(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """A paid plan whose card has no money from now on."""
+    ledger.buy(PlanName.ENTERPRISE)
+    refuse(monkeypatch, "insufficient_funds")
+    ledger.at = ledger.subscription().period_end
+    ledger.work()
+    return ledger
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    answer = GatewayAnswer(Verdict.DECLINED, "", reason)
+    monkeypatch.setattr(SandboxPayments, "charge", lambda *_, **__: answer)
+
+
+def letters(ledger: Ledger) -> list[Message]:
+    return ledger.rows(Message, Message.kind == Letter.PAYMENT_FAILED)
+
+
+def tried(ledger: Ledger) -> int:
+    return len(ledger.rows(Payment, Payment.kind == PaymentKind.RENEWAL))
+
+
+def test_it_is_tried_on_four_days_with_a_letter_each_and_then_it_is_basic(declined: Ledger) -> None:
+    end = declined.subscription().period_end
+    assert (tried(declined), len(letters(declined))) == (1, 1)
+    for number, later in enumerate(RETRIES, start=2):
+        declined.at = end + later - HOUR
+        declined.work()
+        assert tried(declined) == number - 1
+        declined.at = end + later
+        declined.work()
+        declined.work()
+        assert (tried(declined), len(letters(declined))) == (number, number)
+        assert declined.subscription().standing is Standing.PAST_DUE
+    retries = [message.data["retry"] for message in letters(declined)]
+    assert retries == [*((end + later).isoformat() for later in RETRIES), ""]
+    assert {message.data["last_day"] for message in letters(declined)} == {(end + GRACE).isoformat()}
+    declined.at = end + GRACE
+    declined.work()
+    assert (declined.plan, declined.subscription().retry_at) == ("basic", None)
+    assert len(declined.gateway.charged()) == 1
+
+
+def test_one_that_succeeds_makes_the_period_what_it_would_have_been(
+    declined: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = declined.subscription().period_end
+    monkeypatch.undo()
+    declined.at = end + 3 * DAY
+    declined.work()
+    running = declined.subscription()
+    assert (running.standing, running.period_start, running.retry_at) == (Standing.ACTIVE, end, None)
+    assert [cents for _, _, cents in declined.gateway.charged()] == [69900, 69900]
+    declined.at = end + 7 * DAY
+    declined.work()
+    assert len(declined.gateway.charged()) == 2
+
+
+@pytest.mark.parametrize("reason", ["stolen_card", "authentication_required", "expired_card"])
+def test_a_hard_decline_is_not_tried_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    ledger.buy(PlanName.ENTERPRISE)
+    refuse(monkeypatch, reason)
+    end = ledger.at = ledger.subscription().period_end
+    for later in (timedelta(), *RETRIES):
+        ledger.at = end + later
+        ledger.work()
+    assert (tried(ledger), len(letters(ledger)), ledger.subscription().retry_at) == (1, 1, None)
+    assert letters(ledger)[0].data["retry"] == ""
+    # Who comes with another card pays, and keeps the plan.
+    monkeypatch.undo()
+    assert ledger.pay() is PaymentState.PAID
+    assert ledger.subscription().standing is Standing.ACTIVE
+
+
+def test_a_worker_that_was_down_tries_once_and_one_that_was_down_for_long_ends_it(declined: Ledger) -> None:
+    end = declined.subscription().period_end
+    declined.at = end + 6 * DAY
+    declined.work()
+    assert (tried(declined), declined.subscription().retry_at) == (2, end + 7 * DAY)
+    declined.at = end + 30 * DAY
+    declined.work()
+    assert (tried(declined), declined.plan) == (2, "basic")
+
+
+def test_who_pays_by_hand_and_fails_gets_no_letter(declined: Ledger) -> None:
+    before = declined.subscription().retry_at
+    assert declined.pay() is PaymentState.DECLINED
+    assert (len(letters(declined)), declined.subscription().retry_at) == (1, before)
+
+
+def test_a_card_that_is_gone_is_not_tried(ledger: Ledger) -> None:
+    ledger.buy(PlanName.ENTERPRISE)
+    ledger.do(lambda session, _, __: setattr(session.query(Card).one(), "default_for", None))
+    ledger.at = ledger.subscription().period_end
+    ledger.work()
+    assert ledger.rows(Payment)[-1].reason == "no_card"
+    assert ledger.subscription().retry_at is None
