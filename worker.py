@@ -16,6 +16,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from extensions import clock, db, outside, terms
 from models.chores import close_due, note_missed, sweep
 from models.collecting import advance_due, forget_left, forget_removed
+from models.endings import tell_endings
 from models.hooks import deliver_hook
 from models.letters import facts_of
 from models.oncall import call_due
@@ -104,7 +105,7 @@ def write_letter(message: Message, session: Session) -> EmailMessage:
 def do_chores(stop: Event) -> None:
     """Do what is due by the clock, in small transactions, until nothing is left or `stop` is set."""
     collect(stop)
-    for chore in (close_due, note_missed, call_due, _nudge, end_contracts, _sweep):
+    for chore in (close_due, note_missed, call_due, _nudge, tell_endings, end_contracts, _sweep):
         while not stop.is_set():
             with Session(db.engine) as session:
                 done = chore(session, clock.now())

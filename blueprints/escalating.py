@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint
@@ -36,13 +37,8 @@ def escalate(key: str) -> Answer:
 @requires(Permission.REQUESTS)
 def withdraw(key: str) -> Answer:
     ticket = tickets_of(actor()).one_or_404(key)
-    try:
-        escalations.withdraw(ticket, actor(), now=clock.now())
-    except Refused as refused:
-        db.session.rollback()
-        return see_other(f"/requests/{key}", warn=refused.reason)
-    db.session.commit()
-    return see_other(f"/requests/{ticket.key}", good="The escalation is withdrawn. The request goes on as before.")
+    told = "The escalation is withdrawn. The request goes on as before."
+    return _looked_after(ticket, escalations.withdraw, f"/requests/{ticket.key}", told)
 
 
 @bp.get("/desk/<key:key>/escalate")
@@ -60,27 +56,26 @@ def escalate_at_desk(key: str) -> Answer:
 @bp.post("/desk/<key:key>/take-up")
 @requires(Permission.ANSWER)
 def take_up(key: str) -> Answer:
-    ticket = ticket_here(key)
-    try:
-        escalations.take_up(ticket, actor(), now=clock.now())
-    except Refused as refused:
-        db.session.rollback()
-        return see_other(f"/desk/{key}", warn=refused.reason)
-    db.session.commit()
-    return see_other(f"/desk/{ticket.key}", good="You look after this escalation. Its customers read so.")
+    ticket, told = ticket_here(key), "You look after this escalation. Its customers read so."
+    return _looked_after(ticket, escalations.take_up, f"/desk/{ticket.key}", told)
 
 
 @bp.post("/desk/<key:key>/acknowledge")
 @requires(Permission.ANSWER)
 def acknowledge(key: str) -> Answer:
-    ticket = ticket_here(key)
+    ticket, told = ticket_here(key), "Acknowledged: no more calls. The first reply is still to come."
+    return _looked_after(ticket, oncall.acknowledge, f"/desk/{ticket.key}", told)
+
+
+def _looked_after(ticket: Ticket, verb: Callable[..., None], place: str, told: str) -> Answer:
+    """Do what a button of the request's page says; somebody else may have been quicker."""
     try:
-        oncall.acknowledge(ticket, actor(), now=clock.now())
+        verb(ticket, actor(), now=clock.now())
     except Refused as refused:
         db.session.rollback()
-        return see_other(f"/desk/{key}", warn=refused.reason)
+        return see_other(place, warn=refused.reason)
     db.session.commit()
-    return see_other(f"/desk/{ticket.key}", good="Acknowledged: no more calls. The first reply is still to come.")
+    return see_other(place, good=told)
 
 
 def _escalate(ticket: Ticket, *, staff: bool) -> Answer:

@@ -30,7 +30,13 @@ from models.wording import day, zone
 _OF_LEADS = {Letter.LEAD_RECEIVED, Letter.LEAD_ALERT}
 _OF_MEMBERS = {Letter.INVITATION, Letter.MEMBER_ROLE, Letter.MEMBER_REMOVED}
 _OF_NOTES = {Letter.TICKET_MENTIONED, Letter.TICKET_NOTED}
-_OF_PLAN = {Letter.PAYMENT_RECEIPT, Letter.PAYMENT_FAILED, Letter.PLAN_PENDING, Letter.PLAN_CHANGED}
+_OF_PLAN = {
+    Letter.PAYMENT_RECEIPT,
+    Letter.PAYMENT_FAILED,
+    Letter.ENDS_SOON,
+    Letter.PLAN_PENDING,
+    Letter.PLAN_CHANGED,
+}
 _WHY = {
     "downgrade": "This is the change that was asked for.",
     "lapse": "The renewal was not paid by its last day.",
@@ -138,6 +144,9 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
             "card": invoice.card,
             "url": f"{base}/invoices/{invoice.number}",
         }
+    if message.kind is Letter.ENDS_SOON:
+        ends, plan = day(date.fromisoformat(data["on"]), message.created_at.date()), PlanName(organization.plan).label
+        return facts | {"what": data["what"], "on": ends, "card": data.get("card", ""), "plan": plan}
     if message.kind is Letter.PAYMENT_FAILED:
         last_day = data["last_day"]
         return facts | {

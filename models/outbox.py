@@ -57,6 +57,7 @@ class Letter(Labelled):
     PAYMENT_RECEIPT = "payment_receipt", "Receipt"
     PAYMENT_FAILED = "payment_failed", "Payment failed"
     REFUND_FAILED = "refund_failed", "Refund declined"
+    ENDS_SOON = "ends_soon", "Ends soon"
     PLAN_PENDING = "plan_pending", "Downgrade scheduled"
     PLAN_CHANGED = "plan_changed", "Plan changed"
     LEAD_RECEIVED = "lead_received", "Enquiry received"

@@ -206,6 +206,11 @@ def test_every_queued_letter_can_be_written(session: Session) -> None:
     messages = session.scalars(select(Message)).all()
     assert len(messages) > 50
     for message in messages:
+        if message.kind is Letter.TICKET_ESCALATED:
+            # An alarm that somebody has heard is no news any more.
+            with pytest.raises(Undeliverable, match="taken it up"):
+                facts_of(message, session, BASE)
+            continue
         text = letters.write(message.kind.value, facts_of(message, session, BASE)).get_body(("plain",)).get_content()
         assert f"{BASE}/" in text
         assert "Today" not in text

@@ -236,4 +236,4 @@ TestCompany.settings = settings(
     derandomize=True,
 )
 TestCompanyAtStripe = CompanyAtStripe.TestCase
-TestCompanyAtStripe.settings = settings(TestCompany.settings, max_examples=databases.examples(30))
+TestCompanyAtStripe.settings = settings(TestCompany.settings, max_examples=databases.examples(20))

@@ -73,6 +73,7 @@ def facts(**changed: object) -> dict[str, object]:
         "on": "Wed 2 Dec, 09:30 (Europe/Berlin)",
         "why": "The contract has ended.",
         "nth": 2,
+        "what": "free-month",
         "retry": "Thu 26 Nov, 09:30 (Europe/Berlin)",
         "words": "1 hour, day and night",
         "ends": "Wed 9 Dec, 09:30 (Europe/Berlin)",
