@@ -28,6 +28,8 @@ from models.tickets import desk_of, tickets_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 HELD_MOST = 300_000
+# What other machines post, signed, is some kilobytes long.
+SIGNED_MOST = 256 * 1024
 # What is typed into these fields is neither kept nor given back: passwords, and what stands on a card.
 NEVER_KEPT = frozenset(
     {"csrf_token", "password", "new_password", "current_password", "card_number", "card_code", "card_expiry"}
@@ -211,6 +213,8 @@ def _guard() -> Response | None:
         _check_reach()
         # The body is read here, however slowly it comes, before anybody else is kept from writing.
         if hasattr(view, "signed"):
+            # Anybody can post here: nothing longer is taken into memory.
+            request.max_content_length = SIGNED_MOST
             request.get_data()
         else:
             csrf.protect()

@@ -197,7 +197,8 @@ _learnt: dict[str, Catalogue] = {}
 
 
 def _versions() -> Mapping[str, Catalogue]:
-    return {**_learnt, **_of_files()}
+    # What was published here is what was promised, whatever a later release calls its own.
+    return {**_of_files(), **_learnt}
 
 
 @lru_cache(maxsize=1)
