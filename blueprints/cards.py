@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from flask import Blueprint, request
 
 from blueprints.access import actor, requires
-from blueprints.pages import Answer, invalid, page, page_here, see_other
+from blueprints.pages import Answer, invalid, page, page_here, see_other, zone_here
 from blueprints.tills import (
     afresh,
     after,
@@ -25,7 +26,7 @@ from forms.billing import CardForm, ConfirmForm
 from models import cards, checkout
 from models.base import NotFound, Refused
 from models.cards import Card, card_of, cards_of
-from models.histories import history_of
+from models.histories import had, history_of
 from models.invoices import invoice_of, invoices_of
 from models.organizations import Organization, organization_of
 from models.payments import Payment, PaymentState
@@ -125,9 +126,24 @@ def invoice(org: str, number: str) -> Answer:
 @bp.get("/console/<slug:org>/history")
 @requires(Permission.SUPPORT)
 def history(org: str) -> Answer:
-    organization = organization_of(actor(), org)
+    organization, on = organization_of(actor(), org), _day_asked()
     entries, paging = history_of(organization, page_here(), actor().page_size)
-    return page("billing/history.html", organization=organization, entries=entries, paging=paging)
+    then = None
+    if on is not None:
+        # As it stood when that day ended for the reader; today, as it stands.
+        end = datetime.combine(on + timedelta(days=1), time(), zone_here()) - timedelta(microseconds=1)
+        then = had(organization, min(end, clock.now()))
+    return page("billing/history.html", organization=organization, entries=entries, paging=paging, on=on, then=then)
+
+
+def _day_asked() -> date | None:
+    """Return the day that the address asks about; None for none, for what is no day, and for one still to come."""
+    try:
+        on = date.fromisoformat(request.args.get("on", ""))
+    except ValueError:
+        return None
+    today = clock.now().astimezone(zone_here()).date()
+    return on if on.year >= 2000 and on <= today else None
 
 
 def _wallet(organization: Organization) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from models.events import Event, EventKind
 from models.money import dollars
 from models.organizations import Organization
 from models.paging import COUNTED_TO, Paging, within
-from models.payments import PaymentKind
+from models.payments import Payment, PaymentKind
 from models.people import Person
+from models.subscriptions import Term
 from models.wording import day
 
 KINDS = (
@@ -81,3 +82,45 @@ def _words(event: Event) -> str:
 
 def _day(written: str, event: Event) -> str:
     return day(date.fromisoformat(written), event.at.date())
+
+
+@dataclass(frozen=True)
+class Then:
+    """What an organization had at a moment: the plan, what it cost with which card, and under which contract."""
+
+    at: datetime
+    plan: PlanName
+    # Of what was paid by card: the least price of a month and the share of cloud charges; None where nothing was.
+    floor_cents: int | None = None
+    percent: int = 0
+    period_end: datetime | None = None
+    card: str = ""
+    contract: tuple[date, date] | None = None
+
+
+_PLANS = (
+    EventKind.PLAN_UPGRADED, EventKind.PLAN_RENEWED, EventKind.PLAN_DOWNGRADED, EventKind.PLAN_LAPSED,
+    EventKind.CONTRACT_STARTED, EventKind.CONTRACT_ENDED,
+)  # fmt: skip
+
+
+def had(organization: Organization, at: datetime) -> Then:
+    """Return what the organization had at the moment, by what was written down then; three statements at most."""
+    session = session_of(organization)
+    mine = select(Event).where(Event.organization_id == organization.id, Event.kind.in_(_PLANS))
+    last = session.scalars(mine.where(Event.at <= at).order_by(Event.at.desc(), Event.id.desc()).limit(1)).first()
+    if last is None:
+        first = session.scalars(mine.order_by(Event.at, Event.id).limit(1)).first()
+        return Then(at, PlanName(first.data["before"] if first is not None else organization.plan))
+    plan = PlanName(last.data["after"])
+    if last.kind is EventKind.CONTRACT_STARTED:
+        begin, end = (date.fromisoformat(last.data[name]) for name in ("start", "end"))
+        return Then(at, plan, contract=(begin, end))
+    inside = (Term.organization_id == organization.id) & (Term.starts_at <= at) & (Term.ends_at > at)
+    paid = select(Term, Payment).outerjoin(Payment, Payment.id == Term.payment_id).where(inside, Term.plan == plan)
+    row = session.execute(paid.order_by(Term.starts_at.desc(), Term.id.desc()).limit(1)).first()
+    if row is None:
+        return Then(at, plan)
+    term, payment = row
+    card = payment.card.words if payment is not None and payment.card is not None else ""
+    return Then(at, plan, term.floor_cents, term.percent, term.period_end, card)

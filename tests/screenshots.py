@@ -19,6 +19,7 @@ MOST = 200_000
 WHOLE = {"support", "members", "downgrade", "sales-lead", "help-center"}
 REQUEST = "Checkout cannot reach the database since the certificate changed"
 TICKET = "ETA calculation takes 40 s instead of 3 s since this morning’s deployment"
+LEADER = "payments-prod lost its leader for four minutes"
 CUSTOMER, AGENT = "owner@lumen.example", "agent@support.example"
 
 # Name, who looks, where to, window, theme.
@@ -33,6 +34,10 @@ PICTURES = [
     ("sales-lead", "sales@support.example", "/sales/LEAD-34", DESKTOP, "light"),
     ("audit-log", "admin@support.example", "/admin/audit?organization=lumen-retail", DESKTOP, "light"),
     ("business-hours", "admin@support.example", "/admin/calendars/1", (1280, 1070), "light"),
+    ("back-test", "admin@support.example", "/admin/catalogue/2026-12/back-test", DESKTOP, "light"),
+    ("on-call", "agent2@support.example", "/desk/duty", DESKTOP, "light"),
+    ("agents", "agent2@support.example", "/reports/agents", DESKTOP, "light"),
+    ("escalation", "owner@northwind.example", "/requests?status=all&q=leader", DESKTOP, "light"),
     ("help-center", CUSTOMER, "/help", DESKTOP, "light"),
     ("technical-form", CUSTOMER, "/help/technical/new", TALL, "light"),
     ("request", CUSTOMER, "/requests?status=all&q=certificate", DESKTOP, "light"),
@@ -91,7 +96,7 @@ def take(browser: Browser, portal: Portal, name: str, who: str, path: str, size:
 
 def prepare(page: Page, name: str) -> None:
     """Open the ticket that the picture shows, or fill in its form."""
-    wanted = {"request": REQUEST, "request-phone": REQUEST, "desk-ticket": TICKET}.get(name)
+    wanted = {"request": REQUEST, "request-phone": REQUEST, "desk-ticket": TICKET, "escalation": LEADER}.get(name)
     if wanted:
         page.get_by_role("link", name=wanted).click()
         page.get_by_role("heading", level=1, name=wanted).wait_for()

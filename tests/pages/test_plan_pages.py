@@ -341,3 +341,20 @@ def test_where_the_default_card_has_expired_the_others_are_offered(town: Town, o
     owner.submit(f"{BASE}/upgrade/enterprise", button="with Mastercard ending 4444")
     assert house(town).plan == "enterprise"
     assert [card.last4 for card in cards(town) if card.default_for] == ["4444"], "what pays for a plan renews it"
+
+
+def test_what_did_we_have_on_that_day(owner: Browser, sign_in: SignIn) -> None:
+    today = now().date().isoformat()
+    owner.get(f"{BASE}/upgrade/enterprise")
+    owner.submit(f"{BASE}/upgrade/enterprise", button="with Visa ending 4242")
+    owner.get(f"{BASE}/history")
+    page = owner.submit(f"{BASE}/history", on=today)
+    assert f"On {today}" in page.main
+    assert "$699.00 a month, or 20 % of cloud charges if that is more" in page.main
+    assert "Visa ending 4242" in page.main
+    # Every member reads it, as the whole page; a card is no secret of its Owner.
+    assert f"On {today}" in sign_in("member@lumen.example").get(f"{BASE}/history?on={today}").main
+    assert "Standard" in owner.get(f"{BASE}/history?on=2020-02-29").main
+    for nonsense in ("2020-02-30", "tomorrow", "9999-12-31", "0001-01-01", "%00", "2020-1-1"):
+        assert "As it stood when that day ended" not in owner.get(f"{BASE}/history?on={nonsense}").main
+    assert sign_in("owner@northwind.example").get(f"{BASE}/history?on={today}", status=None).status == 404
