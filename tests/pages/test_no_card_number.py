@@ -37,11 +37,14 @@ def traces(text: str, number: str) -> list[str]:
 
 
 def cells(engine: Engine) -> list[str]:
-    """Return every value of every table of the database as text."""
+    """Return every value of every table of the database as text, but for the keys of rows: those reach any number."""
     found = []
     with engine.connect() as db:
-        for table in inspect(engine).get_table_names():
-            found += [str(value) for row in db.exec_driver_sql(f"SELECT * FROM {table}") for value in row]
+        looked = inspect(db)
+        for table in looked.get_table_names():
+            keys = {"id", *(name for key in looked.get_foreign_keys(table) for name in key["constrained_columns"])}
+            rows = db.exec_driver_sql(f"SELECT * FROM {table}").mappings()
+            found += [str(value) for row in rows for name, value in row.items() if name not in keys]
     return found
 
 
