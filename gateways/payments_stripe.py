@@ -9,6 +9,7 @@ Sources: docs.stripe.com/api/idempotent_requests, /payments/save-and-reuse, /web
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -99,10 +100,12 @@ class StripePayments:
             raise Unanswered(_told(error)) from error
 
     def enroll(self, slug: str, name: str) -> str:
-        """Make a customer; the slug keeps one that is asked for twice within a day from being made twice."""
+        """Make a customer; slug and name keep one that is asked for twice within a day from being made twice."""
+        # A key is a header, which holds no name as people write it.
+        key = hashlib.sha256(f"{slug}\n{name}".encode()).hexdigest()
         with _asked():
             params: Any = {"name": name, "metadata": {"organization": slug}}
-            return str(self._client.customers.create(params, {"idempotency_key": f"customer:{slug}:{name}"[:255]}).id)
+            return str(self._client.customers.create(params, {"idempotency_key": f"customer:{key}"}).id)
 
     def save_card(self, payer: str, details: CardDetails | None, *, key: str, back: str) -> GatewayAnswer:
         """Begin to save a card: the cardholder types it into Stripe's element on the page that the answer names."""

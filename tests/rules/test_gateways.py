@@ -261,6 +261,13 @@ def test_a_key_that_stripe_does_not_take_is_told_apart_from_an_outage(double: St
         nowhere.check()
 
 
+def test_a_name_in_any_script_is_enrolled_once(double: StripeDouble, stripe: StripePayments) -> None:
+    for name in ("Lumen Retail", "Zürich & Söhne", "平凯星辰", "x" * 120):
+        payer = stripe.enroll("house", name)
+        assert stripe.enroll("house", name) == payer
+        assert double.ask("GET", f"/v1/customers/{payer}")["name"] == name
+
+
 def test_a_declined_card_can_be_followed_by_another_one(double: StripeDouble, stripe: StripePayments) -> None:
     payer = stripe.enroll("lumen", "Lumen Retail")
     stripe.save_card(payer, None, key="k:card", back=BACK)
