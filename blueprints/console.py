@@ -11,6 +11,7 @@ from models import support
 from models.organizations import choose_organization, chosen_organization, clusters_of, organization_of
 from models.permissions import Permission
 from models.tickets import tickets_of
+from models.waiting import waiting_of
 
 bp = Blueprint("console", __name__)
 
@@ -42,7 +43,8 @@ def show(org: str) -> Answer:
     organization = organization_of(actor(), org)
     view = support.overview(actor(), tickets_of(actor()), organization, now=clock.now())
     tab = "premium" if request.args.get("tab") == "premium" else "upgrade"
-    return page("console/support.html", organization=organization, view=view, tab=tab)
+    waiting = waiting_of(actor(), now=clock.now(), organization=organization)
+    return page("console/support.html", organization=organization, view=view, tab=tab, waiting=waiting)
 
 
 @bp.get("/console/<slug:org>/clusters")

@@ -11,14 +11,15 @@ from blueprints.sheets import Sheet, explained_door
 from blueprints.tills import about_payment
 from blueprints.uploads import SentBefore, check_first, given_key, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
-from models.attachments import count_for, discard, draft_to_send, remove_file
+from models.attachments import count_for, discard, draft_to_send, own_draft_and_files, remove_file
 from models.base import NotFound, Refused
 from models.catalogue import DoorName
 from models.drafts import Draft, drafts_of, own_draft
-from models.filing import file_ticket, note_blocked
+from models.filing import file_ticket
 from models.permissions import Permission
 from models.prose import cleaned, rendered
 from models.tickets import sent_with
+from models.waiting import ask_billing, wait_for_plan, waiting_of
 
 bp = Blueprint("filing", __name__)
 
@@ -52,7 +53,7 @@ def create(door: str) -> Answer:
         if not all([sheet.valid(), _take_files(sheet)]):
             check_first(door)
             return _refused(door, sheet)
-        key = once(door, lambda: _file(sheet))
+        key = once(door, lambda: _file(sheet, given_key()))
     except SentBefore as before:
         return see_other(f"/requests/{before.key}")
     except Refused as refused:
@@ -61,19 +62,19 @@ def create(door: str) -> Answer:
     return see_other(f"/requests/{key}", good=sheet.filed_words(key))
 
 
-def _file(sheet: Sheet) -> str:
-    return file_ticket(actor(), sheet.filing(), key=given_key(), now=clock.now(), draft=_draft(sheet))
+def _file(sheet: Sheet, key: str) -> str:
+    return file_ticket(actor(), sheet.filing(), key=key, now=clock.now(), draft=_draft(sheet, key))
 
 
 def _take_files(sheet: Sheet) -> bool:
     return take_files(sheet.bound, sheet.door.value, organization=sheet.organization)
 
 
-def _draft(sheet: Sheet) -> Draft | None:
+def _draft(sheet: Sheet, key: str) -> Draft | None:
     """Return the draft whose files go along, counted for whom the request is; raises Refused when they do not fit."""
     if not (sheet.facts.files or any(upload.filename for upload in request.files.getlist("files"))):
         return None
-    draft = draft_to_send(actor(), sheet.door.value, given_key())
+    draft = draft_to_send(actor(), sheet.door.value, key)
     if draft is not None:
         count_for(draft, sheet.organization, outside().limits)
     return draft
@@ -83,7 +84,7 @@ def _refused(door: str, sheet: Sheet) -> Answer:
     """Show the form with its errors; what was typed is a draft from now on, so that nothing is lost anywhere."""
     draft = keep_typed(door)
     if sheet.organization is not None and not sheet.offer.open:
-        note_blocked(actor(), sheet.organization, now=clock.now())
+        wait_for_plan(draft, sheet.organization, now=clock.now())
     reading()
     _, _, files = kept(door)
     form = sheet.bound
@@ -115,7 +116,49 @@ def save_draft(door: str) -> Answer:
 @bp.get("/help/drafts")
 @requires(Permission.HELP)
 def drafts() -> Answer:
-    return page("tickets/drafts.html", drafts=drafts_of(actor()), doors={d.value: d.label for d in DoorName})
+    waiting = waiting_of(actor(), now=clock.now())
+    ids = {one.draft.id for one in waiting}
+    drafts = [draft for draft in drafts_of(actor()) if draft.id not in ids]
+    return page("tickets/drafts.html", drafts=drafts, waiting=waiting, doors={d.value: d.label for d in DoorName})
+
+
+@bp.post("/help/drafts/<number:id>/file")
+@requires(Permission.HELP)
+def file_waiting(id: int) -> Answer:  # noqa: A002 (the name in the address)
+    """File a text that waited for a plan as it stands, checked anew; what has to be chosen first is asked."""
+    if before := sent_with(actor(), given_key()):
+        return see_other(f"/requests/{before}")
+    draft = own_draft(actor(), id)
+    if draft.place != DoorName.TECHNICAL.value:
+        raise NotFound
+    sheet = Sheet(DoorName.TECHNICAL, MultiDict(draft.fields), key=draft.key)
+    form = sheet.form(draft.key)
+    try:
+        if not sheet.valid():
+            return _shown_again(sheet, draft)
+        key = once(draft.place, lambda: _file(sheet, draft.key))
+    except SentBefore as done:
+        return see_other(f"/requests/{done.key}")
+    except Refused as refused:
+        form.refuse(refused)
+        return _shown_again(sheet, draft)
+    return see_other(f"/requests/{key}", good=sheet.filed_words(key))
+
+
+def _shown_again(sheet: Sheet, draft: Draft) -> Answer:
+    _, files = own_draft_and_files(actor(), draft.id)
+    return invalid("tickets/new.html", sheet=sheet, form=sheet.bound, files=files, draft=draft, preview="")
+
+
+@bp.post("/help/drafts/<number:id>/billing")
+@requires(Permission.HELP)
+def make_billing(id: int) -> Answer:  # noqa: A002 (the name in the address)
+    draft = own_draft(actor(), id)
+    if draft.waits_since is None:
+        raise NotFound
+    ask_billing(draft)
+    db.session.commit()
+    return see_other(f"/help/billing/new?draft={draft.id}")
 
 
 @bp.post("/help/drafts/<number:id>/discard")

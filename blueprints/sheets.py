@@ -20,6 +20,7 @@ from models.explanations import Explanation, explain
 from models.filing import Filing, check_gate, facts_for, offer, plan_of
 from models.organizations import ClusterLine, Organization, cluster_for, memberships_of
 from models.promises import due
+from models.waiting import waiting_of
 
 NO_CLUSTER = "none"
 
@@ -65,6 +66,7 @@ class Sheet:
 
     def _settle(self) -> None:
         """Find the organization and the cluster that the form is about, and what hangs on them."""
+        self._switched = self._asked.get("organization", "") != self._given.get("organization", "")
         for part, value in self._asked.items():
             self._given.setlist(part, [value])
         slug, wanted = self._given.get("organization"), self._given.get("cluster", "")
@@ -101,8 +103,10 @@ class Sheet:
         """Clear a severity that the organization's plan does not offer, and say so (product rule 6.3)."""
         chosen = self._given.get("severity", "")
         if chosen and chosen not in {s.value for s in self.offer.severities} and chosen in {s.value for s in Severity}:
-            if self.offer.open and not self._asked:
+            if not self._asked and self.offer.open:
                 return  # a forged value of an open door is refused with an error, not cleared
+            if not (self._asked and self._switched) and chosen in {choice.value for choice in self.wished}:
+                return  # what a text waits to be filed with behind a closed door
             self.severity_cleared = f"{chosen} is not offered here, so the choice is cleared."
             self._given.poplist("severity")
 
@@ -139,6 +143,17 @@ class Sheet:
             by = wording.inside(wording.moment(choice.by, zone_here(), self._now)) if choice.by else ""
             promise = choice.target.words if choice.target else ""
             rows.append(SeverityChoice(choice.severity.value, choice.text, promise, by, open=True))
+        return rows
+
+    @property
+    def wished(self) -> list[SeverityChoice]:
+        """The severities behind a closed door, with what the cheapest plan that opens it would promise for them."""
+        terms, needs = self.offer.catalogue, self.offer.needs
+        rows = []
+        for severity in terms.severities(self.door, needs):
+            target = terms.target(needs, self.door, severity)
+            promise = f"{needs.label}: {target.words}" if target else ""
+            rows.append(SeverityChoice(severity.value, terms.text(severity), promise, "", open=True))
         return rows
 
     @property
@@ -214,4 +229,5 @@ def explained_door(door: DoorName, draft: Draft | None) -> Answer:
     here = organization_here(actor())
     hours = hours_for(db.session(), here.calendar_id if here else None)
     closed = offer(door, here, hours, now=clock.now())
-    return page("tickets/closed_door.html", door=door, here=here, offer=closed, draft=draft)
+    waiting = waiting_of(actor(), now=clock.now())
+    return page("tickets/closed_door.html", door=door, here=here, offer=closed, draft=draft, waiting=waiting)

@@ -261,17 +261,17 @@ def files_of(draft: Draft) -> list[Attachment]:
     )
 
 
-# One row where files wait with the draft that a form is sent from.
+# One row where files wait with the draft that a form is sent from, or where the draft waited for a plan.
 WAITING_FILES = (
-    select(func.min(Attachment.id))
-    .join(Draft, Draft.id == Attachment.draft_id)
+    select(func.min(Draft.id))
     .where(Draft.person_id == bindparam("person"), Draft.place == bindparam("place"), Draft.key == bindparam("key"))
+    .where(Draft.waits_for_id.is_not(None) | exists(select(Attachment.id).where(Attachment.draft_id == Draft.id)))
     .having(func.count() > 0)
 )
 
 
 def draft_to_send(person: Person, place: str, key: str) -> Draft | None:
-    """Return the person's draft at that place under the form's key if files wait with it, else None."""
+    """Return the person's draft at that place under the form's key if it has files or waited for a plan, else None."""
     return session_of(person).scalar(_TO_SEND, {"person": person.id, "place": place, "key": key})
 
 
@@ -279,7 +279,7 @@ _TO_SEND = select(Draft).where(
     Draft.person_id == bindparam("person"),
     Draft.place == bindparam("place"),
     Draft.key == bindparam("key"),
-    exists(select(Attachment.id).where(Attachment.draft_id == Draft.id)),
+    Draft.waits_for_id.is_not(None) | exists(select(Attachment.id).where(Attachment.draft_id == Draft.id)),
 )
 
 

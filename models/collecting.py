@@ -33,6 +33,7 @@ from models.payments import (
     payer_of,
 )
 from models.upgrades import bring_forward
+from models.waiting import call_back
 
 log = logging.getLogger(__name__)
 
@@ -266,6 +267,7 @@ def take(payment: Payment, call: str, answer: GatewayAnswer | None, *, now: date
         take_payment(payment, now=now)
         if payment.kind is PaymentKind.UPGRADE and payment.organization.plan != before:
             bring_forward(payment.organization, PlanName(payment.organization.plan), now=now)
+            call_back(payment.organization, now=now)
 
 
 def next_call(payment: Payment, *, now: datetime) -> tuple[str, Callable[[Payments], GatewayAnswer | None]] | None:

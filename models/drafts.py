@@ -26,7 +26,11 @@ class Draft(Model):
     """
 
     __tablename__ = "drafts"
-    __table_args__ = (UniqueConstraint("person_id", "place", "key"), Index(None, "updated_at"))
+    __table_args__ = (
+        UniqueConstraint("person_id", "place", "key"),
+        Index(None, "updated_at"),
+        Index(None, "waits_for_id"),
+    )
 
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     place: Mapped[str] = mapped_column(String(60))
@@ -34,6 +38,9 @@ class Draft(Model):
     # Whatever is sent from this draft carries this key, and is taken once.
     key: Mapped[str] = mapped_column(String(40))
     updated_at: Mapped[datetime]
+    # The organization whose plan kept it from being sent, and since when.
+    waits_for_id: Mapped[int | None] = mapped_column(ForeignKey("organizations.id"))
+    waits_since: Mapped[datetime | None]
 
 
 class HeldText(Model):

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.filing import note_blocked
+from models.drafts import keep_draft
 from models.leads import Enquiry, Lead, Stage, submit
 from models.organizations import Organization
 from models.people import Person
 from models.permissions import Role
 from models.selling import Contract, note, plan_next, set_stage, take, win
+from models.waiting import wait_for_plan
 
 DAY = timedelta(days=1)
 
@@ -116,6 +117,18 @@ def _lumen(world: _World, now: datetime) -> None:
 
 def _aurora(world: _World, now: datetime) -> None:
     need = "We launch in March with a million players expected on the first evening. How do we get help then?"
+    typed = {
+        "summary": ["Login queries take 4 s in the evening"],
+        "organization": ["aurora-games"],
+        "severity": ["S2"],
+        "environment": ["Production"],
+        "description": ["Since the update of Monday the login takes 4 s from 18:00 to 22:00 CET. Can you look at it?"],
+    }
+    owner, aurora = world.people["owner@aurora.example"], world.houses["aurora-games"]
     for days in (9, 2):
-        note_blocked(world.people["owner@aurora.example"], world.houses["aurora-games"], now=now - days * DAY)
+        wait_for_plan(
+            keep_draft(owner, "technical", typed, now=now - days * DAY, key="demo-waiting-text"),
+            aurora,
+            now=now - days * DAY,
+        )
     world.send("owner@aurora.example", "aurora-games", need, at=now - DAY / 8)

@@ -43,6 +43,7 @@ class EventKind(Labelled):
     MACRO_CREATED = "macro.created", "wrote a shared macro"
     MACRO_CHANGED = "macro.changed", "changed a shared macro"
     MACRO_DELETED = "macro.deleted", "deleted a shared macro"
+    TICKET_WAITED = "ticket.waited", "filed what had waited for a plan"
     TICKET_BLOCKED = "ticket.blocked", "was kept from a technical request by the plan"
     LEAD_SUBMITTED = "lead.submitted", "asked for Premium"
     LEAD_UPDATED = "lead.updated", "sent the enquiry again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from models.attachments import WAITING_FILES
 from models.base import Refused, session_of, token
@@ -12,7 +13,7 @@ from models.catalogue import Catalogue, DoorName, PlanName, Severity, Target, ca
 from models.choices import OFFERED, ListName, in_order
 from models.conversations import first_message, start_promise
 from models.drafts import Draft
-from models.events import EventKind, record
+from models.events import EventKind
 from models.notices import note_event, post_to
 from models.numbers import next_number
 from models.organizations import CLUSTERS, Cluster, ClusterLine, Organization, role_in
@@ -138,7 +139,7 @@ def file_ticket(
 
     Door, plan, severity, organization and cluster are checked together; raises Refused naming the field that is wrong.
     `key` is the form's own random key: who sends it again meets IntegrityError. `draft` is the one whose files it
-    takes along.
+    takes along; where it had waited for a plan, timeline and mail say so.
     """
     session = session_of(actor)
     terms = _check(actor, filing, now=now)
@@ -170,9 +171,13 @@ def file_ticket(
     with session.no_autoflush:
         start_promise(ticket, now=now, hours=filing.hours)
     first_message(ticket, actor, filing.description, now=now, key=key, draft=draft)
+    waited: dict[str, Any] = {}
+    if draft is not None and draft.waits_since is not None:
+        waited = {"waited": draft.waits_since.isoformat()}
+        note_event(ticket, actor, EventKind.TICKET_WAITED, now=now, since=waited["waited"], plan=plan.value)
     if follows is not None:
         note_event(follows, actor, EventKind.TICKET_FOLLOWED_UP, now=now, key=ticket.key)
-    post_to(ticket, actor, Letter.TICKET_FILED, now=now, actor=actor)
+    post_to(ticket, actor, Letter.TICKET_FILED, now=now, actor=actor, **waited)
     return ticket.key
 
 
@@ -199,12 +204,6 @@ def follow_up(actor: Person, ticket: Ticket, body: str, *, key: str, now: dateti
         return file_ticket(actor, filing, key=key, now=now, draft=draft, follows=ticket)
     except Refused as refused:
         raise Refused(refused.reason, "body") from None
-
-
-def note_blocked(actor: Person, organization: Organization, *, now: datetime) -> None:
-    """Record that the plan kept somebody from a technical request: sales reads how often, never what was written."""
-    session = session_of(organization)
-    record(session, EventKind.TICKET_BLOCKED, now=now, actor_id=actor.id, organization_id=organization.id)
 
 
 def check_gate(door: DoorName, organization: Organization | None, terms: Catalogue) -> None:

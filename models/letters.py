@@ -12,6 +12,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from models.catalogue import PlanName, Severity
+from models.drafts import SENT, Draft
 from models.escalations import Escalation
 from models.events import Event, EventKind
 from models.invitations import Invitation
@@ -21,10 +22,12 @@ from models.money import dollars, percent
 from models.organizations import Organization, role_in
 from models.outbox import Letter, Message
 from models.outside import Undeliverable
-from models.payments import Payment, PaymentState, words_of
+from models.payments import Payment, PaymentState
+from models.payments import words_of as words_of_payment
 from models.people import Person, digest
 from models.permissions import Permission, Role, allowed
 from models.tickets import Comment, Ticket, TicketState, tickets_of
+from models.waiting import words_of
 from models.wording import day, zone
 
 _OF_LEADS = {Letter.LEAD_RECEIVED, Letter.LEAD_ALERT}
@@ -90,6 +93,7 @@ def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any
         (_OF_MEMBERS, _member_facts),
         (_OF_PLAN, _plan_facts),
         ({Letter.REFUND_FAILED}, _refund_facts),
+        ({Letter.DRAFT_READY}, _draft_facts),
     ):
         tell = about if message.kind in kinds else tell
     return facts | tell(message, person, session, base_url)
@@ -151,7 +155,7 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
         last_day = data["last_day"]
         return facts | {
             "amount": dollars(data["cents"]),
-            "reason": words_of(data["reason"]),
+            "reason": words_of_payment(data["reason"]),
             "plan": PlanName(data["plan"]).label if data["plan"] else "",
             "last_day": f"{stamp(datetime.fromisoformat(last_day), person.time_zone, message.created_at)} "
             f"({person.time_zone})"
@@ -184,6 +188,23 @@ def _refund_facts(message: Message, person: Person | None, session: Session, bas
     }
 
 
+def _draft_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
+    """Return what the writer of a text that waited for a plan reads, as long as it waits."""
+    draft = session.scalars(select(Draft).where(Draft.id == message.data["draft"], ~SENT)).one_or_none()
+    if draft is None or draft.waits_since is None or person is None:
+        raise Undeliverable("The text is sent, or thrown away.")
+    house = session.get(Organization, draft.waits_for_id)
+    if house is None or role_in(person, house) is None:
+        raise Undeliverable("The person has left the organization.")
+    return {
+        "organization": house.name,
+        "plan": PlanName(message.data["plan"]).label,
+        "summary": words_of(draft),
+        "since": stamp(draft.waits_since, person.time_zone, message.created_at),
+        "url": f"{base_url}/help/drafts",
+    }
+
+
 def _lead_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
     """Return what may be said of an enquiry: nothing that anybody typed, so that no mail carries it."""
     lead = session.scalars(select(Lead).where(Lead.key == message.data["lead"])).one_or_none()
@@ -202,6 +223,12 @@ def _lead_facts(message: Message, person: Person | None, session: Session, base_
         "answer_by": day(date.fromisoformat(by), message.created_at.date()) if by else "",
         "url": f"{base_url}/sales/{lead.key}" if alert else f"{base_url}/console/{lead.organization.slug}/support",
     }
+
+
+def _waited(message: Message, person: Person) -> str:
+    """Return since when the request had waited for a plan before it was filed; "" for one that had not."""
+    since = message.data.get("waited")
+    return stamp(datetime.fromisoformat(since), person.time_zone, message.created_at) if since else ""
 
 
 def _ticket_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
@@ -224,6 +251,7 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
         "state_label": _label(state, staff=staff),
         "promise": _promise(ticket, person, message.created_at, staff=staff),
         "changes": _changes(message, person, session, staff=staff),
+        "waited": _waited(message, person),
         # A link to a page whose button posts: mail programs open links by themselves.
         "rating_url": f"{base_url}/requests/{ticket.key}/rating" if state is TicketState.RESOLVED and not staff else "",
     }

@@ -54,9 +54,10 @@ def post_to(
     now: datetime,
     actor: Person | None = None,
     comment: Comment | None = None,
+    **more: object,
 ) -> None:
-    """Queue one letter about the ticket, with the facts that it is written from."""
-    post(ticket, [person], letter, now=now, actor=actor, comment=comment)
+    """Queue one letter about the ticket, with the facts that it is written from; `more` holds those of its own."""
+    post(ticket, [person], letter, now=now, actor=actor, comment=comment, **more)
 
 
 def post(

@@ -51,6 +51,7 @@ class Letter(Labelled):
     ON_CALL = "on_call", "On-call alert"
     PROMISE_RAISED = "promise_raised", "First reply due earlier"
     PROMISE_MISSED = "promise_missed", "First reply is late"
+    DRAFT_READY = "draft_ready", "Request that can be filed now"
     INVITATION = "invitation", "Invitation"
     MEMBER_ROLE = "member_role", "Role changed"
     MEMBER_REMOVED = "member_removed", "Membership ended"

@@ -19,6 +19,7 @@ from models.organizations import Organization
 from models.paging import Paging
 from models.prose import searchable
 from models.tickets import ACTIVE, Ticket
+from models.waiting import waiting_texts
 from models.wording import HOUR, day
 
 WORDS_MOST = 8
@@ -103,7 +104,7 @@ class Customer:
 
     `paid` is what came for its plans within a year, less what went back; `charged` its latest month of cloud charges,
     None while nothing is known; `failed` its failed payments and `blocked` its attempts at technical requests that the
-    plan did not allow, both within 90 days.
+    plan did not allow, both within 90 days; `waiting` how many such texts are kept until the plan lets them through.
     """
 
     grave: int
@@ -112,16 +113,19 @@ class Customer:
     month: date | None
     failed: int
     blocked: int
+    waiting: int
 
 
 def customer_of(organization: Organization, *, now: datetime) -> Customer:
-    """Return the figures of the lead's organization (four statements)."""
+    """Return the figures of the lead's organization (three statements)."""
     session = session_of(organization)
     grave = Ticket.severity.in_((Severity.S1, Severity.S2)) & Ticket.state.in_(ACTIVE)
     mine = select(func.count(Ticket.id)).where(Ticket.organization_id == organization.id, grave)
     paid = select(func.sum(Invoice.total)).where(
         Invoice.organization_id == organization.id, Invoice.issued_at > now - timedelta(days=365)
     )
+    figures = select(mine.scalar_subquery(), paid.scalar_subquery(), waiting_texts(organization, now).scalar_subquery())
+    open_now, came, kept = session.execute(figures).one()
     latest = select(CloudCharge).where(CloudCharge.organization_id == organization.id)
     charge = session.scalars(latest.order_by(CloudCharge.month.desc()).limit(1)).first()
     kinds = (EventKind.PAYMENT_FAILED, EventKind.TICKET_BLOCKED)
@@ -130,12 +134,13 @@ def customer_of(organization: Organization, *, now: datetime) -> Customer:
     )
     times = {row[0]: row[1] for row in session.execute(counted.group_by(Event.kind))}
     return Customer(
-        grave=session.scalar(mine) or 0,
-        paid=session.scalar(paid) or 0,
+        grave=open_now,
+        paid=came or 0,
         charged=charge.cents if charge else None,
         month=charge.month if charge else None,
         failed=times.get(EventKind.PAYMENT_FAILED, 0),
         blocked=times.get(EventKind.TICKET_BLOCKED, 0),
+        waiting=kept,
     )
 
 

@@ -17,6 +17,7 @@ from models.people import Person
 from models.permissions import Role
 from models.prose import cleaned
 from models.upgrades import bring_forward
+from models.waiting import call_back
 from models.wording import day, zone
 
 ENTRIES = 200
@@ -111,6 +112,7 @@ def win(lead: Lead, actor: Person, contract: Contract, *, now: datetime) -> None
     agreed = Contract(contract.start, contract.end, note, manager)
     _activate(lead.organization, actor, agreed, now=now)
     bring_forward(lead.organization, PlanName.PREMIUM, now=now)
+    call_back(lead.organization, now=now)
     _move(lead, actor, Stage.WON, now=now, start=agreed.start.isoformat(), end=agreed.end.isoformat(), manager=manager)
 
 

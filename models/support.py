@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, func, select
+from sqlalchemy import bindparam, case, func, select
 
 from models.base import Labelled, session_of
-from models.calendars import Hours, hours_for
+from models.calendars import HOURS, Hours, hours_from
 from models.cards import Card, default_card
 from models.catalogue import Catalogue, DoorName, Plan, PlanName, Severity, Target, catalogue
 from models.leads import Lead, latest_lead_of
@@ -18,8 +18,9 @@ from models.organizations import Organization, managers_of, role_in
 from models.payments import Payment, open_payment_of
 from models.people import Person
 from models.permissions import Permission, Role, allowed
-from models.subscriptions import Subscription, begins_free, subscription_of
+from models.subscriptions import Subscription, Term, subscription_of
 from models.tickets import ACTIVE, Ticket, Tickets, TicketState
+from models.together import ask_together
 
 
 class Way(Labelled):
@@ -77,10 +78,14 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
     door = DoorName.TECHNICAL
     subscription = subscription_of(organization)
     live = subscription is not None and subscription.is_live
+    found = ask_together(
+        scope.session, _HOURS_AND_PLANS, calendar=organization.calendar_id, organization=organization.id
+    )
+    had = {row[0] for row in found["had"]}
     return Overview(
         plan=terms.plan(name),
-        panes=[_pane(terms, organization, plan, name, bought=subscription is not None) for plan in PlanName],
-        hours=hours_for(scope.session, organization.calendar_id),
+        panes=[_pane(terms, plan, name, had=plan in had) for plan in PlanName],
+        hours=hours_from(found["hours"]),
         open_requests=sum(number for number, _, _ in by_state.values()),
         waiting=by_state.get(TicketState.WAITING, (0, None, 0))[0],
         late=sum(late for _, _, late in by_state.values()),
@@ -96,10 +101,16 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
     )
 
 
-def _pane(terms: Catalogue, organization: Organization, name: PlanName, present: PlanName, *, bought: bool) -> Pane:
+# The business hours, and which plans were ever bought: each first month is free once.
+_HOURS_AND_PLANS = (
+    ("hours", HOURS),
+    ("had", select(Term.plan).where(Term.organization_id == bindparam("organization")).distinct()),
+)
+
+
+def _pane(terms: Catalogue, name: PlanName, present: PlanName, *, had: bool) -> Pane:
     plan, door = terms.plan(name), DoorName.TECHNICAL
-    # Who never bought anything need not be asked about.
-    free = plan.first_month_free and (not bought or begins_free(organization, plan))
+    free = plan.first_month_free and not had
     lower = list(PlanName)[name.rank - 1] if name.rank else None
     gains = [one.name for one in terms.services if name in one.plans and (lower is None or lower not in one.plans)]
     return Pane(

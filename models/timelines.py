@@ -42,6 +42,7 @@ _SHOWN = (
     EventKind.TICKET_PARTICIPANT,
     EventKind.TICKET_CONFIDENTIAL,
     EventKind.TICKET_FOLLOWED_UP,
+    EventKind.TICKET_WAITED,
     EventKind.TICKET_REMINDED,
     EventKind.TICKET_HOLD,
     EventKind.TICKET_ESCALATED,
@@ -64,6 +65,7 @@ _ICONS = {
     EventKind.TICKET_PARTICIPANT: "users",
     EventKind.TICKET_CONFIDENTIAL: "lock",
     EventKind.TICKET_FOLLOWED_UP: "link",
+    EventKind.TICKET_WAITED: "clock",
     EventKind.TICKET_REMINDED: "mail",
     EventKind.TICKET_HOLD: "circle-pause",
     EventKind.TICKET_ESCALATED: "megaphone",
@@ -297,6 +299,9 @@ def _care_words(event: Any) -> str:  # noqa: ANN401 (a row of _ENTRIES)
     data = event.data
     if event.kind in _ALARMS:
         return _ALARMS[event.kind] + _because(data.get("reason"))
+    if event.kind is EventKind.TICKET_WAITED:
+        since = day(datetime.fromisoformat(data["since"]).date(), event.at.date())
+        return f"wrote this before the plan allowed it, on {since}, and filed it on {PlanName(data['plan']).label}"
     if event.kind is EventKind.TICKET_REMINDED:
         return "Reminder sent: we wait for an answer"
     if event.kind is EventKind.TICKET_TAGGED:

@@ -127,7 +127,9 @@ def test_a_closed_door_is_explained_and_keeps_what_was_written(sign_in: SignIn, 
     assert answer.status == 422
     assert any("Basic plan" in error for error in answer.errors)
     assert answer.find("/help/technical/new")[0].value_of("summary") == "Checkout is slow"
-    assert "Your draft is kept: Checkout is slow" in owner.get("/help/technical/new").main
+    page = owner.get("/help/technical/new")
+    assert "Waiting for a plan" in page.main
+    assert "Checkout is slow" in page.main
     owner.submit(next(f.action for f in owner.page.forms if f.action.endswith("/discard")))
     assert town.count(Draft) == 0
 

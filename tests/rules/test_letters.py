@@ -77,6 +77,8 @@ def facts(**changed: object) -> dict[str, object]:
         "retry": "Thu 26 Nov, 09:30 (Europe/Berlin)",
         "words": "1 hour, day and night",
         "ends": "Wed 9 Dec, 09:30 (Europe/Berlin)",
+        "waited": "Mon 23 Nov, 09:30",
+        "since": "Mon 23 Nov, 09:30",
     } | changed
 
 
