@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from wtforms import HiddenField, StringField
+from wtforms import HiddenField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
-from forms.base import Form, stripped
+from forms.base import Form, stripped, tidied
+from models.bills import BLOCK_MOST
 from models.money import BASIS
 from models.outside import CardDetails
 
@@ -91,6 +92,45 @@ class BuyForm(Form):
 
 class ConfirmForm(Form):
     """A button that confirms what the page says; it has nothing to fill in."""
+
+
+class DetailsForm(Form):
+    """Whom invoices name, and where they go; everything may be left empty."""
+
+    was = HiddenField(validators=[Length(max=20)])
+    company = StringField(
+        "Company name",
+        filters=[stripped],
+        validators=[Length(max=200, message="Shorten the name to 200 characters.")],
+    )
+    address = TextAreaField(
+        "Address",
+        filters=[tidied],
+        validators=[Length(max=BLOCK_MOST, message=f"Shorten it to {BLOCK_MOST} characters.")],
+    )
+    tax_id = StringField(
+        "Tax ID", filters=[stripped], validators=[Length(max=60, message="Shorten it to 60 characters.")]
+    )
+    email = StringField(
+        "Email for invoices",
+        filters=[stripped],
+        validators=[Length(max=254, message="Shorten the address to 254 characters.")],
+    )
+
+    def given(self) -> dict[str, str]:
+        """Return what the valid form says."""
+        return {part: str(self[part].data or "") for part in ("company", "address", "tax_id", "email")}
+
+
+class SellerForm(Form):
+    """Who issues invoices; `seller_was` is what the page showed."""
+
+    seller_was = HiddenField(validators=[Length(max=20)])
+    seller = TextAreaField(
+        "Issued by",
+        filters=[tidied],
+        validators=[Length(max=BLOCK_MOST, message=f"Shorten it to {BLOCK_MOST} characters.")],
+    )
 
 
 class TaxForm(Form):

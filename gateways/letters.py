@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from models.outside import Undeliverable
+from gateways.papers import pdf
+from models.outside import Paper, Undeliverable
 
 WIDTH = 72
 # Marks that turn the direction of the text around them: in a name they make a line read as something else.
@@ -65,6 +66,7 @@ class Letters:
         Every kind needs `message_id` (the outbox's public id), `to_name`, `to_email`, `zone` (IANA) and `now` (aware:
         when the letter's cause happened, so that a repeated letter is the same). Letters about a ticket need `key` and
         `thread` besides, and `reply_to` (an address) may be given; what else a kind needs stands in its template.
+        `paper`, where it is given, goes along as a PDF.
         `body_html` must be sanitised, with absolute links and without images. Raises Undeliverable for an address that
         no mail can go to, and jinja2's UndefinedError when a fact is missing.
         """
@@ -92,6 +94,8 @@ class Letters:
         letter.set_content(re.sub(r"\n{3,}", "\n\n", text.render(cleaned)).strip() + "\n")
         page = self._pages.get_template(f"mail/{kind}.html")
         letter.add_alternative(page.render(cleaned, subject=subject), subtype="html")
+        if isinstance(paper := facts.get("paper"), Paper):
+            letter.add_attachment(pdf(paper), maintype="application", subtype="pdf", filename=f"{paper.name}.pdf")
         return letter
 
 

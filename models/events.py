@@ -68,6 +68,8 @@ class EventKind(Labelled):
     CARD_DEFAULT = "card.default", "changed the default card"
     CARD_UPDATED = "card.updated", "was told by the bank of a renewed card"
     CARD_REMOVED = "card.removed", "removed a card"
+    BILLING_CHANGED = "billing.changed", "changed what invoices say"
+    SELLER_CHANGED = "installation.seller", "changed who issues invoices"
     TAX_CHANGED = "installation.tax", "changed the tax rate"
     PROMISE_RAISED = "promise.raised", "brought the first-reply target forward"
     PROMISE_MET = "promise.met", "met the first-reply target"

@@ -9,18 +9,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.base import Labelled, Model, NotFound, session_of
+from models.bills import details_of, seller
 from models.events import EventKind, record
-from models.money import percent, tax_on
+from models.money import dollars, percent, tax_on
 from models.numbers import next_number
 from models.organizations import Organization
+from models.outside import Paper
 from models.paging import COUNTED_TO, Paging, within
 from models.people import Person
+from models.wording import dated
 
+UTC_ZONE = ZoneInfo("UTC")
 COUNTERS = {"invoice": "INV", "credit-note": "CN"}
 
 
@@ -83,7 +88,11 @@ class Invoice(Model):
     # A charge or a refund is written down once, however often its answer comes.
     payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"), unique=True)
     bill_to: Mapped[str]
-    card: Mapped[str] = mapped_column(String(60))
+    bill_address: Mapped[str] = mapped_column(String(500), default="")
+    bill_tax_id: Mapped[str] = mapped_column(String(60), default="")
+    seller: Mapped[str] = mapped_column(String(500), default="")
+    # How it was paid: the card's brand and last digits, or what came by another way.
+    card: Mapped[str] = mapped_column(String(160))
     issued_at: Mapped[datetime]
     subtotal: Mapped[int] = mapped_column(BigInteger)
     tax_basis_points: Mapped[int]
@@ -135,7 +144,7 @@ def write_invoice(
     now: datetime,
 ) -> Invoice:
     """Write the invoice with the next number, in the caller's transaction, and return it."""
-    session = session_of(organization)
+    session, details = session_of(organization), details_of(organization)
     prefix = COUNTERS[kind.value]
     subtotal = sum(line.cents for line in lines)
     tax = tax_on(subtotal, tax_basis_points)
@@ -144,7 +153,10 @@ def write_invoice(
         kind=kind,
         organization_id=organization.id,
         payment_id=payment_id,
-        bill_to=organization.name,
+        bill_to=details.company or organization.name,
+        bill_address=details.address,
+        bill_tax_id=details.tax_id,
+        seller=seller(session),
         card=card,
         issued_at=now,
         subtotal=subtotal,
@@ -166,6 +178,32 @@ def invoice_of(organization: Organization, number: str) -> tuple[Invoice, Sequen
     if found is None:
         raise NotFound
     return found, lines_of(session, [found.id])
+
+
+def paper_of(invoice: Invoice, lines: Sequence[InvoiceLine]) -> Paper:
+    """Return the invoice as a paper. Its days are those of UTC: it reads alike wherever it is opened."""
+    given_back = invoice.total < 0
+    nothing = "None: paid back by hand" if given_back else "None: nothing was charged"
+    tax_id = f"Tax ID: {invoice.bill_tax_id}" if invoice.bill_tax_id else ""
+    to = (invoice.bill_to, *invoice.bill_address.splitlines(), *([tax_id] if tax_id else []))
+    issuer = (("From", tuple(invoice.seller.splitlines())),) if invoice.seller else ()
+    return Paper(
+        name=invoice.number,
+        title=f"{invoice.kind.label} {invoice.number}",
+        subtitle=f"{'Given back' if given_back else 'Paid'} on {dated(invoice.issued_at, UTC_ZONE)}",
+        parties=(*issuer, ("For", to), ("Paid to" if given_back else "Paid with", (invoice.card or nothing,))),
+        columns=("What", "From", "Until", "Amount"),
+        rows=tuple(
+            (line.words, dated(line.starts_at, UTC_ZONE), dated(line.ends_at, UTC_ZONE), dollars(line.cents))
+            for line in lines
+        ),
+        sums=(
+            ("Subtotal", dollars(invoice.subtotal)),
+            (f"Tax, {percent(invoice.tax_basis_points)}", dollars(invoice.tax)),
+            ("Total in US dollars", dollars(invoice.total)),
+        ),
+        foot=("Times are in UTC.",),
+    )
 
 
 def lines_of(session: Session, invoices: Iterable[int]) -> Sequence[InvoiceLine]:

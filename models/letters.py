@@ -11,12 +11,13 @@ from urllib.parse import urljoin
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from models.bills import details_of
 from models.catalogue import PlanName, Severity
 from models.drafts import SENT, Draft
 from models.escalations import Escalation
 from models.events import Event, EventKind
 from models.invitations import Invitation
-from models.invoices import InvoiceKind, invoice_of
+from models.invoices import InvoiceKind, invoice_of, paper_of
 from models.leads import Lead
 from models.money import dollars, percent
 from models.organizations import Organization, role_in
@@ -131,12 +132,15 @@ def _member_facts(message: Message, person: Person | None, session: Session, bas
 def _plan_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
     """Return what a letter about a plan or its payment says, to those who may change the plan still."""
     organization, data = session.get(Organization, message.data["organization"]), message.data
-    if organization is None or person is None or role_in(person, organization) is None:
+    if organization is None:
+        raise Undeliverable("The organization is gone.")
+    to_company = person is None and message.recipient == details_of(organization).email
+    if not to_company and (person is None or role_in(person, organization) is None):
         raise Undeliverable("The person has left the organization.")
     base = f"{base_url}/console/{organization.slug}"
     facts: dict[str, Any] = {"organization": organization.name, "url": f"{base}/support"}
     if message.kind is Letter.PAYMENT_RECEIPT:
-        if not allowed((role_in(person, organization) or Role.NOBODY,), Permission.BILLING):
+        if person is not None and not allowed((role_in(person, organization) or Role.NOBODY,), Permission.BILLING):
             raise Undeliverable("The person no longer sees invoices of the organization.")
         invoice, lines = invoice_of(organization, data["invoice"])
         return facts | {
@@ -147,7 +151,11 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
             "total": dollars(abs(invoice.total)),
             "card": invoice.card,
             "url": f"{base}/invoices/{invoice.number}",
+            "paper": paper_of(invoice, lines),
+            "office": to_company,
         }
+    if person is None:
+        raise Undeliverable("The person has left the organization.")
     if message.kind is Letter.ENDS_SOON:
         ends, plan = day(date.fromisoformat(data["on"]), message.created_at.date()), PlanName(organization.plan).label
         return facts | {"what": data["what"], "on": ends, "card": data.get("card", ""), "plan": plan}

@@ -33,6 +33,7 @@ from models.payments import (
 )
 from models.people import Person
 from models.quotes import Quote
+from models.receipts import send_receipt
 from models.subscriptions import (
     GRACE,
     Standing,
@@ -151,9 +152,7 @@ def take_payment(payment: Payment, *, now: datetime) -> Invoice | None:
     invoice = None
     if quote.lines:
         invoice = _write(payment, InvoiceKind.INVOICE, quote, card=payment.card, now=now)
-        tell_managers(
-            organization, Letter.PAYMENT_RECEIPT, now=now, also=_actor_or_none(payment), invoice=invoice.number
-        )
+        send_receipt(organization, invoice.number, now=now, also=_actor_or_none(payment))
     _settle(payment, quote, now=now)
     number = invoice.number if invoice else ""
     if payment.kind is PaymentKind.UPGRADE:
@@ -193,7 +192,7 @@ def _gone_back(payment: Payment, kind: EventKind, actor: Person | None, *, now: 
         organization_id=payment.organization_id,
         invoice=note.number,
     )
-    tell_managers(payment.organization, Letter.PAYMENT_RECEIPT, now=now, invoice=note.number)
+    send_receipt(payment.organization, note.number, now=now)
     return note
 
 

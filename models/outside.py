@@ -32,6 +32,23 @@ class Mailer(Protocol):
         """Deliver the letter; raises TryLater or Undeliverable with the server's words."""
 
 
+@dataclass(frozen=True)
+class Paper:
+    """A document of lines and sums that is printed or sent: who is named at its head, a table, sums, small print.
+
+    Each row has three cells and an amount; the last of the sums is what counts.
+    """
+
+    name: str
+    title: str
+    subtitle: str
+    parties: tuple[tuple[str, tuple[str, ...]], ...]
+    columns: tuple[str, str, str, str]
+    rows: tuple[tuple[str, str, str, str], ...]
+    sums: tuple[tuple[str, str], ...]
+    foot: tuple[str, ...]
+
+
 class HookSender(Protocol):
     """Hands one message over to the company's own systems."""
 

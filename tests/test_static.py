@@ -122,5 +122,5 @@ def test_the_five_status_marks_and_the_brand_are_in_the_sprite() -> None:
 
 def test_the_licences_of_what_is_not_ours_are_shipped() -> None:
     text = (STATIC / "LICENSES.txt").read_text()
-    for name in ("SIL OPEN FONT LICENSE", "ISC License", "Zero-Clause BSD", "Cole Bemis"):
+    for name in ("SIL OPEN FONT LICENSE", "ISC License", "Zero-Clause BSD", "Cole Bemis", "Bitstream Vera"):
         assert name in text

@@ -40,6 +40,7 @@ PAGES = {
         *(
             "/console/northwind-bank/cards",
             "/console/northwind-bank/cards/new",
+            "/console/northwind-bank/billing-details",
             "/console/northwind-bank/cards/2/remove",
         ),
         *("/console/northwind-bank/invoices", "/console/northwind-bank/invoices/INV-2042"),
@@ -132,7 +133,7 @@ NO_PAGES = {
     *("console.start", "help_center.old_landing", "help_center.old_door", "help_center.old_requests"),
     *("auth.open_reset", "auth.open_set_up", "auth.set_up", "ops.alive", "ops.ready", "assets.show"),
     *("attachments.show", "demo.show", "invited.open_link", "reports.export", "reports.export_scorecard"),
-    "reports.export_agents",
+    *("reports.export_agents", "papers.invoice"),
     *("composing.presence", "queues.changed", "live.request_changes", "live.desk_changes", "views.show"),
     # The journeys of buying look at these: a payment must be under way.
     *("payments.show", "payments.ask", "cardholder.card", "cardholder.confirm"),

@@ -78,6 +78,7 @@ def facts(**changed: object) -> dict[str, object]:
         "words": "1 hour, day and night",
         "ends": "Wed 9 Dec, 09:30 (Europe/Berlin)",
         "waited": "Mon 23 Nov, 09:30",
+        "office": False,
         "since": "Mon 23 Nov, 09:30",
     } | changed
 
