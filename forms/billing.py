@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from wtforms import HiddenField, StringField, TextAreaField
+from wtforms import HiddenField, RadioField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
-from forms.base import Form, stripped, tidied
+from forms.base import Form, choices, stripped, tidied
 from models.bills import BLOCK_MOST
 from models.money import BASIS
+from models.offline import REFERENCE_MOST, Method
 from models.outside import CardDetails
 
 _NUMBER = "Enter the number on the front of the card: 12 to 19 digits, with or without spaces."
 _WRONG = "Check the card number: a digit is missing or wrong."
 _EXPIRY = "Enter the month and year on the card, for example 04/29."
 _OVER = "This card has expired. Use another card."
+_RECEIVED = "Write the day as year, month and day, for example 2026-11-25."
 _RATE = "Enter a rate from 0 to 100, for example 19 or 7.75."
 _CODE = "Enter the security code: 3 digits on the back of the card, or 4 on the front of American Express."
 
@@ -120,6 +122,46 @@ class DetailsForm(Form):
     def given(self) -> dict[str, str]:
         """Return what the valid form says."""
         return {part: str(self[part].data or "") for part in ("company", "address", "tax_id", "email")}
+
+
+class RecordForm(Form):
+    """A payment that came without a card."""
+
+    # Carried by the form so that sending it twice records it once.
+    key = HiddenField(validators=[Length(max=40)])
+    quote = HiddenField(validators=[Length(max=300)])
+    what = HiddenField(validators=[Length(max=20)])
+    method = RadioField(
+        "Came by",
+        choices=choices((m.value, m.label) for m in Method),
+        validators=[InputRequired("Choose how it came.")],
+    )
+    reference = StringField(
+        "Reference",
+        filters=[stripped],
+        validators=[
+            DataRequired("Enter the reference of the transfer or the number of the order."),
+            Length(max=REFERENCE_MOST, message=f"Shorten the reference to {REFERENCE_MOST} characters."),
+        ],
+    )
+    received = StringField(
+        "Received on", filters=[stripped], validators=[DataRequired(_RECEIVED), Length(max=20, message=_RECEIVED)]
+    )
+
+    def validate_received(self, field: StringField) -> None:
+        """Raise ValidationError for what is no day."""
+        try:
+            date.fromisoformat(field.data or "")
+        except ValueError:
+            raise ValidationError(_RECEIVED) from None
+
+    def chosen_method(self) -> Method:
+        """Return how the valid form says that it came."""
+        return Method(self.method.data)
+
+    def day(self) -> date:
+        """Return the day of the valid form."""
+        return date.fromisoformat(self.received.data or "")
 
 
 class SellerForm(Form):

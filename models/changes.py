@@ -133,7 +133,7 @@ def _refund(running: Subscription, paid: Payment, cents: int, rate: int, *, now:
     refund = begin(
         running.organization,
         PaymentKind.REFUND,
-        quote=quote.as_facts() | {"charge": f"{paid.public_id}:charge"},
+        quote=quote.as_facts() | {"charge": f"{paid.public_id}:charge", "offline": bool(paid.offline)},
         cents=-quote.total,
         card=paid.card,
         refund_of=paid.id,

@@ -215,7 +215,9 @@ def _next(payment: Payment, now: datetime) -> _Call | None:
         return None
     if payment.kind is PaymentKind.REFUND:
         charged, cents = str(payment.quote["charge"]), payment.cents
-        return _Call(REFUND, lambda gateway, payer: gateway.refund(payer, charged, cents, key=f"{key}:{REFUND}"))
+        # What came without a card goes back by hand: no gateway knows of it.
+        known = GatewayAnswer(Verdict.DECLINED, "", "offline") if payment.quote.get("offline") else None
+        return _Call(REFUND, lambda gateway, payer: gateway.refund(payer, charged, cents, key=f"{key}:{REFUND}"), known)
     if payment.card is None and payment.kind in {PaymentKind.CARD, PaymentKind.UPGRADE}:
         return _Call(CARD, lambda gateway, payer: gateway.look(payer, f"{key}:{CARD}"))
     return _charging(payment, now)
@@ -263,11 +265,16 @@ def take(payment: Payment, call: str, answer: GatewayAnswer | None, *, now: date
     elif call == REFUND:
         take_refund(payment, now=now)
     else:
-        before = payment.organization.plan
-        take_payment(payment, now=now)
-        if payment.kind is PaymentKind.UPGRADE and payment.organization.plan != before:
-            bring_forward(payment.organization, PlanName(payment.organization.plan), now=now)
-            call_back(payment.organization, now=now)
+        give(payment, now=now)
+
+
+def give(payment: Payment, *, now: datetime) -> None:
+    """Give what was paid for, and let a higher plan do its work on running promises and on texts that waited for it."""
+    before = payment.organization.plan
+    take_payment(payment, now=now)
+    if payment.kind is PaymentKind.UPGRADE and payment.organization.plan != before:
+        bring_forward(payment.organization, PlanName(payment.organization.plan), now=now)
+        call_back(payment.organization, now=now)
 
 
 def next_call(payment: Payment, *, now: datetime) -> tuple[str, Callable[[Payments], GatewayAnswer | None]] | None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Labelled, Model
 from models.cards import Card
+from models.catalogue import PlanName
 from models.numbers import hold
 from models.organizations import Organization
 from models.outbox import Letter
@@ -25,11 +26,12 @@ class Ending(Labelled):
     FREE_MONTH = "free-month", "Free month"
     CARD = "card", "Card"
     CONTRACT = "contract", "Contract"
+    OFFLINE = "offline", "Period paid by transfer"
 
     @property
     def ahead(self) -> timedelta:
         """How long before it is told."""
-        return timedelta(days={"free-month": 7, "card": 14, "contract": 30}[self.value])
+        return timedelta(days={"free-month": 7, "card": 14, "contract": 30, "offline": 14}[self.value])
 
 
 class Told(Model):
@@ -66,6 +68,17 @@ def _soon(session: Session, kind: Ending, now: datetime) -> Iterator[tuple[Organ
         for house in session.scalars(query.limit(BATCH)).all():
             assert house.contract_end is not None, "only those with an end are found"
             yield house, house.contract_end, ""
+        return
+    if kind is Ending.OFFLINE:
+        # Somebody has to send money, which no card does by itself.
+        told = exists().where(Told.organization_id == Subscription.organization_id, Told.kind == kind)
+        near = (Subscription.period_end > now) & (Subscription.period_end <= until) & Subscription.pays_offline
+        near &= Subscription.pending_plan.is_(None) | (Subscription.pending_plan != PlanName.BASIC)
+        # A period is a month: what was told within the last fortnight was told of this one.
+        told = told.where(Told.day > now.date() - kind.ahead, Told.day <= until.date())
+        sending = select(Subscription).where(Subscription.standing == Standing.ACTIVE, near, ~told)
+        for one in session.scalars(sending.order_by(Subscription.period_end).limit(BATCH)).all():
+            yield one.organization, one.period_end.astimezone(UTC).date(), ""
         return
     paying = select(Subscription, Card).join(Card, Card.default_for == Subscription.organization_id)
     paying = paying.where(Subscription.standing == Standing.ACTIVE).order_by(Subscription.period_end).limit(BATCH)

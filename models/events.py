@@ -60,6 +60,7 @@ class EventKind(Labelled):
     PLAN_DOWNGRADED = "plan.downgraded", "downgraded the plan"
     PLAN_LAPSED = "plan.lapsed", "ended the plan unpaid"
     PAYMENT_FAILED = "payment.failed", "failed to pay"
+    PAYMENT_RECORDED = "payment.recorded", "recorded a payment"
     PAYMENT_ENDED = "payment.ended", "ended a payment"
     USAGE_PAID = "payment.usage", "paid for usage"
     REFUNDED = "payment.refunded", "got money back"

@@ -74,7 +74,8 @@ def _words(event: Event) -> str:
             words = f"The contract ended; {after} began"
         case EventKind.PAYMENT_FAILED:
             kind, cents = PaymentKind(data["payment"]).label, data.get("cents")
-            words = f"{kind} failed" + (f": {dollars(cents)}" if cents else "")
+            what = "not paid yet" if data.get("reason") == "offline" else "failed"
+            words = f"{kind} {what}" + (f": {dollars(cents)}" if cents else "")
         case _:
             words = "Usage paid" if event.kind is EventKind.USAGE_PAID else "Money given back"
     return words
@@ -122,5 +123,7 @@ def had(organization: Organization, at: datetime) -> Then:
     if row is None:
         return Then(at, plan)
     term, payment = row
-    card = payment.card.words if payment is not None and payment.card is not None else ""
+    card = ""
+    if payment is not None:
+        card = payment.card.words if payment.card is not None else payment.offline
     return Then(at, plan, term.floor_cents, term.percent, term.period_end, card)

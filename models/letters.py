@@ -164,6 +164,7 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
         return facts | {
             "amount": dollars(data["cents"]),
             "reason": words_of_payment(data["reason"]),
+            "offline": data["reason"] == "offline",
             "plan": PlanName(data["plan"]).label if data["plan"] else "",
             "last_day": f"{stamp(datetime.fromisoformat(last_day), person.time_zone, message.created_at)} "
             f"({person.time_zone})"

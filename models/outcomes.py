@@ -35,7 +35,6 @@ from models.people import Person
 from models.quotes import Quote
 from models.receipts import send_receipt
 from models.subscriptions import (
-    GRACE,
     Standing,
     Subscription,
     Term,
@@ -59,6 +58,7 @@ HARD = frozenset(
         "incorrect_number",
         "lost_card",
         "no_card",
+        "offline",
         "pickup_card",
         "revocation_of_all_authorizations",
         "revocation_of_authorization",
@@ -152,7 +152,8 @@ def take_payment(payment: Payment, *, now: datetime) -> Invoice | None:
     invoice = None
     if quote.lines:
         invoice = _write(payment, InvoiceKind.INVOICE, quote, card=payment.card, now=now)
-        send_receipt(organization, invoice.number, now=now, also=_actor_or_none(payment))
+        payer = None if payment.offline else _actor_or_none(payment)
+        send_receipt(organization, invoice.number, now=now, also=payer)
     _settle(payment, quote, now=now)
     number = invoice.number if invoice else ""
     if payment.kind is PaymentKind.UPGRADE:
@@ -208,6 +209,7 @@ def _upgrade(payment: Payment, quote: Quote, number: str, *, now: datetime) -> N
         close_term(running, now=now)
     running.plan, running.standing, running.floor_cents = plan, Standing.ACTIVE, quote.floor_cents
     running.pending_plan = running.last_day_at = running.owed_since = None
+    running.pays_offline = bool(payment.offline)
     session_of(payment).flush()
     open_term(
         running,
@@ -238,6 +240,8 @@ def _renew(payment: Payment, quote: Quote, number: str, *, now: datetime) -> Non
     subscription.period_start, subscription.period_end = quote.period_start, quote.period_end
     subscription.floor_cents = quote.floor_cents
     subscription.pending_plan = subscription.last_day_at = subscription.retry_at = None
+    if payment.offline or payment.card is not None:
+        subscription.pays_offline = bool(payment.offline)
     session_of(payment).flush()
     open_term(
         subscription,
@@ -271,7 +275,7 @@ def _renewal_failed(payment: Payment, *, now: datetime) -> None:
         # Who tries to pay reads on the page why it failed.
         return
     organization, before = payment.organization, PlanName(payment.organization.plan)
-    subscription.standing, subscription.last_day_at = Standing.PAST_DUE, subscription.period_end + GRACE
+    subscription.standing, subscription.last_day_at = Standing.PAST_DUE, subscription.period_end + subscription.grace
     subscription.retry_at = None if payment.reason in HARD else next_retry(subscription.period_end, now)
     if payment.plan is not before:
         subscription.plan, subscription.pending_plan = payment.plan, None
@@ -346,7 +350,7 @@ def _write(payment: Payment, kind: InvoiceKind, quote: Quote, *, card: Card | No
         kind,
         quote.lines,
         payment_id=payment.id,
-        card=card.words if card else "",
+        card=card.words if card else payment.offline,
         tax_basis_points=quote.tax_basis_points,
         now=now,
     )
@@ -374,7 +378,7 @@ def _subscription(organization: Organization, plan: PlanName) -> Subscription:
 
 
 def _facts(payment: Payment, number: str) -> dict[str, str]:
-    card = payment.card.words if payment.card else ""
+    card = payment.card.words if payment.card else payment.offline
     return {"invoice": number, "card": card}
 
 

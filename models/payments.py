@@ -67,6 +67,7 @@ _WORDS = {
     "type a real one. {nothing}",
     "no_room": f"There are {CARDS_MOST} cards already, which is the most: others were added meanwhile. {{nothing}} "
     "Remove one first.",
+    "offline": "This plan is paid by bank transfer or purchase order, and the payment has not arrived yet. {nothing}",
     "no_card": "There is no card to charge. {nothing} Add a card.",
 }
 
@@ -127,6 +128,8 @@ class Payment(Model):
     asks: Mapped[str] = mapped_column(String(20), default="")
     url: Mapped[str] = mapped_column(String(500), default="")
     reason: Mapped[str] = mapped_column(String(60), default="")
+    # How it came where no card was charged, as an administrator recorded it.
+    offline: Mapped[str] = mapped_column(String(160), default="")
     attempts: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     # When the worker looks at it next; when an unanswered question of the bank ends it.

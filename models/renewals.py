@@ -19,8 +19,8 @@ from models.events import EventKind
 from models.numbers import hold
 from models.organizations import Organization
 from models.outbox import Letter
-from models.outcomes import give_up, lapse, take_payment
-from models.payments import Busy, Payment, PaymentKind, begin
+from models.outcomes import give_up, lapse, refuse, take_payment
+from models.payments import Busy, Payment, PaymentKind, PaymentState, begin
 from models.quotes import quote_renewal, quote_usage
 from models.subscriptions import (
     Standing,
@@ -60,13 +60,15 @@ def _renew(subscription: Subscription, *, now: datetime) -> Payment | None:
         quote=quote.as_facts(),
         cents=quote.total,
         plan=quote.plan,
-        card=default_card(organization),
+        card=None if subscription.pays_offline else default_card(organization),
         now=now,
     )
     # The worker charges it in this very round: nobody else has to come and look first.
     payment.next_at = now
     if payment.cents == 0:
         take_payment(payment, now=now)
+    elif subscription.pays_offline:
+        refuse(payment, PaymentState.DECLINED, "offline", now=now)
     return payment
 
 
@@ -106,7 +108,7 @@ def begin_last_usage(session: Session, now: datetime) -> int:
         if not quote.settles:
             continue
         facts = quote.as_facts()
-        card = default_card(organization)
+        card = None if subscription.pays_offline else default_card(organization)
         try:
             payment = begin(organization, PaymentKind.USAGE, quote=facts, cents=quote.total, card=card, now=now)
         except Busy:
@@ -114,6 +116,8 @@ def begin_last_usage(session: Session, now: datetime) -> int:
         payment.next_at = now
         if payment.cents == 0:
             take_payment(payment, now=now)
+        elif subscription.pays_offline:
+            refuse(payment, PaymentState.DECLINED, "offline", now=now)
         begun += 1
     session.flush()
     return begun

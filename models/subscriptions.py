@@ -21,6 +21,8 @@ from models.people import Person
 
 # A renewal that is not paid ends the plan after so long (product rule 9.5).
 GRACE = timedelta(days=8)
+# A transfer takes its time, and a purchase order its way through a company.
+OFFLINE_GRACE = timedelta(days=30)
 # So long after a renewal was due it is charged again by itself; a day after the last one the plan ends.
 RETRIES = tuple(timedelta(days=days) for days in (1, 3, 5, 7))
 
@@ -55,11 +57,18 @@ class Subscription(Model):
     retry_at: Mapped[datetime | None]
     # Since when usage of an ended plan could not be charged: it is not tried again by itself.
     owed_since: Mapped[datetime | None]
+    # Whether it was last paid by transfer or purchase order: no card is charged for it by itself then.
+    pays_offline: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int] = mapped_column(default=1)
 
     organization: Mapped[Organization] = relationship(lazy="joined", innerjoin=True)
 
     __mapper_args__ = {"version_id_col": revision}  # noqa: RUF012 (SQLAlchemy reads it from the class)
+
+    @property
+    def grace(self) -> timedelta:
+        """How long the plan goes on after a renewal that is not paid."""
+        return OFFLINE_GRACE if self.pays_offline else GRACE
 
     @property
     def is_live(self) -> bool:

@@ -124,6 +124,7 @@ PAGES = {
             "/admin/lists/entries/1",
             "/admin/audit",
             "/admin/tax",
+            "/admin/organizations/aurora-games/payment",
             "/admin/audit?person=x@y.example",
         ),
     ],

@@ -20,7 +20,7 @@ from models.base import Refused
 from models.catalogue import PlanName
 from models.invoices import InvoiceKind
 from models.payments import OPEN, Payment, PaymentKind, PaymentState
-from models.subscriptions import GRACE, Standing, Subscription, Term
+from models.subscriptions import Standing, Subscription, Term
 
 PAID = st.sampled_from([PlanName.STANDARD, PlanName.ENTERPRISE])
 NUMBERS = st.sampled_from([FINE, FINE, DECLINES, ASKS])
@@ -87,6 +87,11 @@ class Company(RuleBasedStateMachine):
         with suppress(Refused):
             self.ledger.pay()
 
+    @rule(what=st.sampled_from([None, "standard", "enterprise"]))
+    def a_transfer_is_recorded(self, what: str | None) -> None:
+        with suppress(Refused):
+            self.ledger.record(what)
+
     @rule()
     def contract(self) -> None:
         with suppress(Refused):
@@ -146,7 +151,7 @@ class Company(RuleBasedStateMachine):
         running = self.ledger.subscription()
         assert running.plan.value == plan
         if running.standing is Standing.PAST_DUE:
-            assert running.last_day_at == running.period_end + GRACE
+            assert running.last_day_at == running.period_end + running.grace
             return
         assert running.standing is Standing.ACTIVE
         payments = {one.id: one for one in self.ledger.rows(Payment)}

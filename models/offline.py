@@ -1,0 +1,123 @@
+"""Payments that came another way than by card: an administrator records them, and they give what a charge would.
+
+The same rows and the same verbs as for a card (models/outcomes.py): an intent, its outcome, the plan, the invoice and
+the mail, in one transaction. No gateway is asked, so nothing is ever under way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from models.base import Labelled, Refused, session_of
+from models.catalogue import PlanName, catalogue
+from models.checkout import QUOTE_HOLDS, arrears_of
+from models.collecting import give
+from models.events import EventKind, record
+from models.organizations import Organization
+from models.payments import Payment, PaymentKind, begin
+from models.people import Person
+from models.prose import cleaned
+from models.quotes import Quote, quote_upgrade
+from models.wording import MONTHS
+
+REFERENCE_MOST = 60
+ARREARS = "arrears"
+
+
+class Method(Labelled):
+    """How money comes without a card."""
+
+    TRANSFER = "transfer", "Bank transfer"
+    ORDER = "purchase-order", "Purchase order"
+
+
+@dataclass(frozen=True)
+class Due:
+    """Something that can be recorded as paid: `key` names it in the form."""
+
+    key: str
+    words: str
+    quote: Quote
+
+
+def higher_plans(organization: Organization, *, at: datetime) -> list[PlanName]:
+    """Return the plans above the organization's own that are sold without a contract."""
+    terms, present = catalogue(at.date()), PlanName(organization.plan)
+    return [plan for plan in PlanName if plan.rank > present.rank and not terms.plan(plan).by_contract]
+
+
+def due_of(organization: Organization, what: str, *, at: datetime) -> Due:
+    """Return what the organization can have paid at the moment: what it owes, or else the plan whose name `what` is.
+
+    Without a name it is the next plan up. Raises Refused where that cannot be bought now, with the reason.
+    """
+    owed = arrears_of(organization, now=at)
+    if owed is not None:
+        words = f"Renewal of {owed.plan.label}" if owed.plan is not None else "Usage of the plan that has ended"
+        return Due(ARREARS, words, owed)
+    offered = higher_plans(organization, at=at)
+    plan = next((plan for plan in offered if what in {plan.value, ""}), None)
+    if plan is None:
+        raise Refused("Nothing of that kind can be paid now. Choose what was paid.", "what")
+    return Due(plan.value, f"Upgrade to {plan.label}", quote_upgrade(organization, plan, at=at))
+
+
+def record_payment(
+    organization: Organization,
+    actor: Person,
+    what: str,
+    *,
+    method: Method,
+    reference: str,
+    received: date,
+    quoted_at: datetime,
+    now: datetime,
+) -> Payment:
+    """Record that a transfer or a purchase order has come in full, and give what it paid for; return the payment.
+
+    `what` is the key of what was due at `quoted_at` (`due_of`). Raises Refused, naming the field, for what is not due,
+    a price shown too long ago, a missing reference and a day that is still to come; Busy while a payment is under way.
+    """
+    reference = cleaned(reference).strip()
+    if not now - QUOTE_HOLDS <= quoted_at <= now:
+        raise Refused("The amounts were worked out anew, since this page was open for long. Check them, then record.")
+    due = due_of(organization, what, at=quoted_at)
+    if due.key != what:
+        raise Refused(f"Something else is due now: {due.words}. Check it, then record.")
+    if not reference:
+        raise Refused("Enter the reference of the transfer or the number of the order.", "reference")
+    if len(reference) > REFERENCE_MOST:
+        raise Refused(f"Shorten the reference to {REFERENCE_MOST} characters.", "reference")
+    if received > now.date():
+        raise Refused("Enter the day on which it came: today or an earlier one.", "received")
+    if due.quote.total < 0:
+        raise Refused("Nothing is due for this: it would give money back.", "what")
+    payment = begin(
+        organization,
+        _kind(due),
+        quote=due.quote.as_facts(),
+        cents=due.quote.total,
+        plan=due.quote.plan,
+        actor_id=actor.id,
+        now=now,
+    )
+    on = f"{received.day} {MONTHS[received.month - 1]} {received.year}"
+    payment.offline = f"{method.label} {reference}, received on {on}"
+    record(
+        session_of(organization),
+        EventKind.PAYMENT_RECORDED,
+        now=now,
+        actor_id=actor.id,
+        organization_id=organization.id,
+        words=payment.offline,
+        cents=payment.cents,
+    )
+    give(payment, now=now)
+    return payment
+
+
+def _kind(due: Due) -> PaymentKind:
+    if due.key != ARREARS:
+        return PaymentKind.UPGRADE
+    return PaymentKind.RENEWAL if due.quote.plan is not None else PaymentKind.USAGE

@@ -1,0 +1,166 @@
+"""Money that came without a card: recorded once, it gives what a charge would, and waits for the next transfer."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from ledger import START, Ledger
+from sqlalchemy import select
+
+from models import endings, offline
+from models.base import Refused
+from models.catalogue import PlanName
+from models.events import Event, EventKind
+from models.invoices import InvoiceKind
+from models.outbox import Letter, Message
+from models.payments import Busy, Payment, PaymentKind, PaymentState
+from models.people import Person
+from models.subscriptions import OFFLINE_GRACE, Standing
+
+STANDARD, ENTERPRISE = PlanName.STANDARD, PlanName.ENTERPRISE
+WORDS = "Bank transfer 2026-1128, received on 31 Jan 2026"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path)
+
+
+def letters(ledger: Ledger) -> list[Letter]:
+    return [message.kind for message in ledger.rows(Message)]
+
+
+def test_a_transfer_gives_plan_invoice_and_mail(ledger: Ledger) -> None:
+    ledger.record("enterprise")
+    assert ledger.plan == "enterprise"
+    (invoice,) = ledger.invoices()
+    assert (invoice.total, invoice.card) == (69_900, WORDS)
+    (payment,) = ledger.rows(Payment)
+    assert (payment.kind, payment.state, payment.card_id) == (PaymentKind.UPGRADE, PaymentState.PAID, None)
+    assert [message.recipient for message in ledger.rows(Message)] == ["owner@lumen.example"]
+    assert ledger.gateway.charged("lumen-retail") == []
+    (event,) = ledger.rows(Event, Event.kind == EventKind.PAYMENT_RECORDED)
+    assert (event.data, event.actor_id) == ({"words": WORDS, "cents": 69_900}, ledger.seller)
+
+
+def test_its_renewal_waits_for_a_transfer_and_charges_no_card(ledger: Ledger) -> None:
+    ledger.buy(STANDARD)
+    ledger.record("enterprise")
+    moved = ledger.moved()
+    ledger.step(days=31)
+    ledger.work()
+    running = ledger.subscription()
+    assert (running.standing, running.pays_offline, running.retry_at) == (Standing.PAST_DUE, True, None)
+    assert running.last_day_at == running.period_end + OFFLINE_GRACE
+    assert (ledger.moved(), ledger.plan) == (moved, "enterprise")
+    (told,) = ledger.rows(Message, Message.kind == Letter.PAYMENT_FAILED)
+    assert told.data["reason"] == "offline"
+    ledger.step(days=20)
+    ledger.record()
+    assert ledger.subscription().standing is Standing.ACTIVE
+    assert ledger.rows(Payment)[-1].kind is PaymentKind.RENEWAL
+    assert ledger.moved() == moved + 69_900
+
+
+def test_a_transfer_that_never_comes_ends_the_plan_after_thirty_days(ledger: Ledger) -> None:
+    ledger.record("enterprise")
+    end = ledger.subscription().period_end
+    ledger.at = end + timedelta(days=29)
+    ledger.work()
+    assert ledger.plan == "enterprise"
+    ledger.at = end + OFFLINE_GRACE
+    ledger.work()
+    assert ledger.plan == "basic"
+
+
+def test_who_pays_by_card_again_is_charged_again(ledger: Ledger) -> None:
+    ledger.buy(STANDARD)
+    ledger.record("enterprise")
+    ledger.step(days=31)
+    ledger.work()
+    assert ledger.pay() is PaymentState.PAID
+    assert not ledger.subscription().pays_offline
+    before = len(ledger.gateway.charged("lumen-retail"))
+    ledger.step(days=31)
+    ledger.work()
+    assert len(ledger.gateway.charged("lumen-retail")) == before + 1
+    assert ledger.plan == "enterprise"
+
+
+def test_a_failed_renewal_by_card_can_be_paid_by_transfer(ledger: Ledger) -> None:
+    ledger.buy(ENTERPRISE)
+    ledger.do(lambda session, house, owner: _drop_cards(session))
+    ledger.step(days=31)
+    ledger.work()
+    assert ledger.subscription().standing is Standing.PAST_DUE
+    ledger.record("arrears")
+    assert ledger.subscription().standing is Standing.ACTIVE
+    assert ledger.invoices()[-1].card.startswith("Bank transfer")
+
+
+def _drop_cards(session: object) -> None:
+    from models.cards import Card
+
+    for card in session.scalars(select(Card)):  # type: ignore[attr-defined]
+        card.removed_at, card.default_for = START, None
+
+
+def test_what_a_contract_gives_back_of_a_transfer_waits_for_an_administrator(ledger: Ledger) -> None:
+    ledger.record("enterprise")
+    ledger.step(days=10)
+    ledger.contract()
+    ledger.work()
+    refund = ledger.rows(Payment, Payment.kind == PaymentKind.REFUND)[0]
+    assert (refund.state, refund.reason) == (PaymentState.DECLINED, "offline")
+    assert ledger.plan == "premium"
+    assert [one.kind for one in ledger.invoices()] == [InvoiceKind.INVOICE]
+
+
+def test_it_is_told_a_fortnight_ahead_once_each_period(ledger: Ledger) -> None:
+    ledger.record("enterprise")
+    for _ in range(2):
+        end = ledger.subscription().period_end
+        ledger.at = end - timedelta(days=15)
+        assert ledger.do(lambda session, _, __: endings.tell_endings(session, ledger.at)) == 0
+        ledger.at = end - timedelta(days=13)
+        assert ledger.do(lambda session, _, __: endings.tell_endings(session, ledger.at)) == 1
+        ledger.step(days=3)
+        assert ledger.do(lambda session, _, __: endings.tell_endings(session, ledger.at)) == 0
+        ledger.at = end
+        ledger.work()
+        ledger.record()
+    told = [message.data for message in ledger.rows(Message, Message.kind == Letter.ENDS_SOON)]
+    assert [(data["what"], data["on"]) for data in told] == [("offline", "2026-02-28"), ("offline", "2026-03-31")]
+
+
+def test_what_cannot_be_recorded_is_refused_and_leaves_nothing(ledger: Ledger) -> None:
+    def record(**changed: object) -> None:
+        given: dict[str, object] = {
+            "what": "enterprise", "method": offline.Method.ORDER, "reference": "PO 7", "received": START.date(),
+            "quoted_at": START, "now": START,
+        }  # fmt: skip
+        given |= changed
+        ledger.do(
+            lambda session, house, _: offline.record_payment(house, session.get_one(Person, ledger.seller), **given)
+        )  # type: ignore[arg-type]
+
+    for changed, field in (
+        ({"what": "premium"}, "what"),
+        ({"what": "arrears"}, "what"),
+        ({"what": "basic"}, "what"),
+        ({"reference": " "}, "reference"),
+        ({"reference": "x" * 61}, "reference"),
+        ({"received": date(2026, 2, 1)}, "received"),
+        ({"quoted_at": START - timedelta(minutes=31)}, ""),
+        ({"quoted_at": START + timedelta(minutes=1)}, ""),
+    ):
+        with pytest.raises(Refused) as refused:
+            record(**changed)
+        assert refused.value.field == field, changed
+    assert ledger.rows(Payment) == []
+    ledger.begin(STANDARD)
+    with pytest.raises(Busy):
+        record()
+    assert ledger.plan == "basic"
