@@ -32,12 +32,12 @@ from gateways.letters import Letters
 from gateways.mail_folder import FolderMailer
 from gateways.payments_sandbox import SandboxPayments
 from gateways.smtp import SmtpMailer
-from gateways.webhooks import WebhookSender
+from gateways.webhooks import Webhooks
 from models.attachments import FileLimits
 from models.base import Model, judge
 from models.editions import refresh
 from models.letters import stamp
-from models.outside import FileStore, HookSender, Mailer, Payments, Scanner
+from models.outside import FileStore, HookSenders, Mailer, Payments, Scanner
 from models.people import Passwords, hold_person
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ class Outside:
     payments: Payments | None
     sandbox: SandboxPayments | None
     stripe: StripePayments | None
-    # None where nobody is told by webhook.
-    hooks: HookSender | None
+    hooks: HookSenders
 
 
 class Terms:
@@ -169,7 +168,7 @@ def init(app: Flask, settings: Settings) -> None:
             payments=sandbox or real,
             sandbox=sandbox,
             stripe=real,
-            hooks=WebhookSender(settings.webhook_url, settings.webhook_secret) if settings.webhook_url else None,
+            hooks=Webhooks(settings.secret_key, settings.webhook_url, settings.webhook_secret),
         )
     ]
 

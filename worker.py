@@ -93,8 +93,7 @@ def deliver_one() -> int:
 
 def hook_one() -> int:
     """Deliver the webhook that has been due longest; return 0 when there was none, or nobody receives any."""
-    sender = outside().hooks
-    return deliver_hook(lambda: Session(db.engine), sender, clock) if sender is not None else 0
+    return deliver_hook(lambda: Session(db.engine), outside().hooks, clock)
 
 
 def write_letter(message: Message, session: Session) -> EmailMessage:

@@ -13,6 +13,7 @@ from forms.base import choices
 from forms.desk import DutyForm
 from models import oncall
 from models.base import Refused
+from models.hooks import tells_on_call
 from models.people import agents
 from models.permissions import Permission
 
@@ -65,5 +66,5 @@ def _shown(form: DutyForm) -> dict[str, Any]:
         "now": now,
         "may_change": may(Permission.DUTY),
         "managers": [one for one in people if one.duty_manager],
-        "webhook": outside().hooks is not None,
+        "webhook": outside().hooks.standing is not None or tells_on_call(db.session()),
     }

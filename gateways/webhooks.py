@@ -13,10 +13,40 @@ from datetime import datetime
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
-from models.outside import TryLater, Undeliverable
+from models.outside import HookSender, TryLater, Undeliverable
 
 TIMEOUT = 10
 _LONGEST = 64 * 1024
+
+
+class Webhooks:
+    """Whom webhooks go to. `key` is the portal's own, from which the secrets of named receivers follow.
+
+    `url` and `secret` are those of the settings' receiver; `private` lets it reach private addresses, for tests.
+    """
+
+    def __init__(self, key: str, url: str = "", secret: str = "", *, private: bool = False) -> None:
+        self._key, self._private = key.encode(), private
+        self.standing: HookSender | None = WebhookSender(url, secret, private=private) if url else None
+
+    def to(self, url: str, seed: str) -> HookSender:
+        """Return what sends to the address, signed with the secret that follows from the seed."""
+        return WebhookSender(url, self.secret_of(seed), private=self._private)
+
+    def secret_of(self, seed: str) -> str:
+        """Return the secret: no row holds it, and without the portal's key nobody makes it."""
+        made = hmac.new(self._key, f"webhook {seed}".encode(), hashlib.sha256).digest()
+        return f"whsec_{base64.b64encode(made).decode()}"
+
+    def check(self, url: str) -> None:
+        """Raise ValueError, in words for a form, for an address that is no public https one, also by its name."""
+        host = urlsplit(public_url(url)).hostname or ""
+        try:
+            found = [str(info[4][0]) for info in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError):
+            raise ValueError("check the name in the address: it leads nowhere just now") from None
+        if not self._private and not all(is_public(address) for address in found):
+            raise ValueError("use a public address: this name leads into a private network, where nothing is sent")
 
 
 class WebhookSender:

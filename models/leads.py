@@ -16,6 +16,7 @@ from models.base import Labelled, Model, NotFound, Refused, session_of, to_write
 from models.calendars import hours_for, spans
 from models.catalogue import PlanName, catalogue
 from models.events import Event, EventKind, record
+from models.hooks import Topic, queue_hook
 from models.numbers import next_number
 from models.organizations import Organization, role_in
 from models.outbox import Letter, queue
@@ -226,6 +227,7 @@ def _open(organization: Organization, actor: Person, enquiry: Enquiry, answer_by
     session.add(lead)
     session.flush()
     note_lead(lead, actor, EventKind.LEAD_SUBMITTED, now=now)
+    tell_systems(lead, "lead.received", now=now)
     return lead
 
 
@@ -241,6 +243,7 @@ def _update(lead: Lead, actor: Person, enquiry: Enquiry, *, now: datetime) -> No
     lead.sender, lead.sent_at = actor, now
     _index(lead)
     note_lead(lead, actor, EventKind.LEAD_UPDATED, now=now, changed=changed, note=old)
+    tell_systems(lead, "lead.updated", now=now)
 
 
 def _index(lead: Lead) -> None:
@@ -261,6 +264,27 @@ def next_working_day(organization: Organization, *, now: datetime) -> date:
     today = now.astimezone(hours.zone).date()
     days = (opens.astimezone(hours.zone).date() for opens, _ in spans(hours, now))
     return next(day for day in days if day > today)
+
+
+def tell_systems(lead: Lead, kind: str, *, now: datetime, **more: str) -> None:
+    """Tell the company's own systems, a CRM for example, how the lead stands: what its form says, and its stage."""
+    facts = {
+        "key": lead.key,
+        "organization": lead.organization.slug,
+        "organization_name": lead.organization.name,
+        "plan": lead.organization.plan,
+        "stage": lead.stage.value,
+        "owner": lead.owner.email if lead.owner else None,
+        "name": lead.name,
+        "email": lead.email,
+        "company": lead.company,
+        "phone": lead.phone,
+        "need": lead.need,
+        "contact_time": lead.contact_time,
+        "received_at": lead.created_at.isoformat(),
+        "path": f"/sales/{lead.key}",
+    }
+    queue_hook(session_of(lead), Topic.LEADS, kind, facts | more, now=now)
 
 
 def note_lead(lead: Lead, actor: Person, kind: EventKind, *, now: datetime, **data: object) -> Event:

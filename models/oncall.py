@@ -16,7 +16,7 @@ from models.base import Model, NotFound, Refused, session_of
 from models.calendars import hours_for
 from models.catalogue import Severity
 from models.events import EventKind, record
-from models.hooks import queue_hook
+from models.hooks import Topic, queue_hook
 from models.notices import note_event, post
 from models.numbers import hold
 from models.outbox import Letter
@@ -97,6 +97,7 @@ def _call(session: Session, ticket: Ticket, awake: list[Person], *, now: datetim
     post(ticket, awake, Letter.ON_CALL, now=now, actor=None, nth=before + 1)
     queue_hook(
         session,
+        Topic.ON_CALL,
         "oncall.alert",
         {
             "ticket": ticket.key,

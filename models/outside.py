@@ -56,6 +56,23 @@ class HookSender(Protocol):
         """Deliver the body, signed; raises TryLater or Undeliverable with words for staff to read."""
 
 
+class HookSenders(Protocol):
+    """Whom messages go to: the receiver of the settings, and any that an administrator has named."""
+
+    @property
+    def standing(self) -> HookSender | None:
+        """The receiver of the settings, if there is one."""
+
+    def to(self, url: str, seed: str) -> HookSender:
+        """Return what sends to the address, signed with the secret that follows from the seed."""
+
+    def secret_of(self, seed: str) -> str:
+        """Return that secret, for whoever receives."""
+
+    def check(self, url: str) -> None:
+        """Raise ValueError, in words for a form, for an address that nothing is sent to; it may ask the network."""
+
+
 class WrongStore(OSError):  # noqa: N818
     """The store has answered that it cannot work like this; `setting` names what to look at."""
 

@@ -17,6 +17,7 @@ from models.chores import note_missed
 from models.demo import ACCOUNTS, PASSWORD
 from models.editions import begin, change
 from models.enquiries import enquire
+from models.hooks import Topic, add_endpoint
 from models.macros import MacroText, create
 from models.numbers import Counter
 from models.oncall import add_duty
@@ -184,6 +185,8 @@ def plant(session: Session, passwords: Passwords, files: FileStore, payments: Pa
     session.flush()
     session.execute(old.values(state=MessageState.SENT, attempts=1, sent_at=Message.created_at))
     session.expire_all()
+    # Named when all is told: a name below .example leads nowhere, so nothing of the demo leaves.
+    add_endpoint(people["admin@support.example"], "https://crm.example/leads", [Topic.LEADS.value], now=now)
 
 
 def _draft_terms(session: Session, administrator: Person, *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from models.base import Refused, session_of
 from models.catalogue import PlanName
 from models.changes import start_contract
 from models.events import Event, EventKind
-from models.leads import CLOSED, OPEN, Lead, LeadNote, Stage, keep_note, note_lead, open_lead_of
+from models.leads import CLOSED, OPEN, Lead, LeadNote, Stage, keep_note, note_lead, open_lead_of, tell_systems
 from models.organizations import Organization
 from models.people import Person
 from models.permissions import Role
@@ -206,6 +206,7 @@ def _move(lead: Lead, actor: Person, stage: Stage, *, now: datetime, **data: str
     elif before in CLOSED:
         lead.closed_at, lead.open_for = None, lead.organization_id
     _work(lead, actor, EventKind.LEAD_STAGE, now=now, before=before.value, after=stage.value, **data)
+    tell_systems(lead, "lead.stage", now=now, before=before.value)
 
 
 def _work(lead: Lead, actor: Person, kind: EventKind, *, now: datetime, **data: object) -> None:

@@ -124,6 +124,8 @@ PAGES = {
             "/admin/lists/entries/1",
             "/admin/audit",
             "/admin/tax",
+            "/admin/webhooks",
+            "/admin/webhooks/1",
             "/admin/organizations/aurora-games/payment",
             "/admin/audit?person=x@y.example",
         ),

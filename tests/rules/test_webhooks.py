@@ -8,46 +8,19 @@ import hmac
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from factories import Town
+from receiver import Receiver
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from gateways.webhooks import WebhookSender, is_public, key_of
-from models.hooks import Hook, deliver_hook, queue_hook
-from models.outside import TryLater, Undeliverable
+from gateways.webhooks import Webhooks, WebhookSender, is_public, key_of
+from models.hooks import Hook, Topic, deliver_hook, queue_hook
+from models.outside import HookSender, TryLater, Undeliverable
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 START = datetime(2026, 11, 23, 20, tzinfo=UTC)
-
-
-class Receiver:
-    """A server that answers with the next of `answers`, then 200, and keeps what it was sent."""
-
-    def __init__(self) -> None:
-        self.answers: list[int] = []
-        self.heard: list[tuple[dict[str, str], bytes]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.heard.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                status = outer.answers.pop(0) if outer.answers else 204
-                self.send_response(status)
-                if status == 302:
-                    self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/alerts?team=night"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 @pytest.fixture
@@ -66,8 +39,14 @@ class Clock:
         return self.at
 
 
-def sender(receiver: Receiver) -> WebhookSender:
-    return WebhookSender(receiver.url, SECRET, private=True)
+def sender(receiver: Receiver) -> HookSender:
+    there = senders(receiver).standing
+    assert there is not None
+    return there
+
+
+def senders(receiver: Receiver) -> Webhooks:
+    return Webhooks("k" * 40, receiver.url, SECRET, private=True)
 
 
 def test_it_is_signed_so_that_the_receiver_can_check_it(receiver: Receiver) -> None:
@@ -125,11 +104,11 @@ def test_what_is_no_secret(secret: str) -> None:
 
 def queue(town: Town, clock: Clock, give_up: timedelta = timedelta(days=1)) -> None:
     with town.open() as session:
-        queue_hook(session, "test", {"word": "Zürich"}, give_up_at=clock.at + give_up, now=clock.at)
+        queue_hook(session, Topic.ON_CALL, "test", {"word": "Zürich"}, give_up_at=clock.at + give_up, now=clock.at)
 
 
 def work(town: Town, receiver: Receiver, clock: Clock) -> int:
-    return deliver_hook(lambda: Session(town.engine), sender(receiver), clock)
+    return deliver_hook(lambda: Session(town.engine), senders(receiver), clock)
 
 
 def test_it_is_tried_again_after_growing_gaps_and_kept_as_a_log(town: Town, receiver: Receiver) -> None:
