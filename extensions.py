@@ -36,9 +36,9 @@ from gateways.webhooks import Webhooks
 from models.attachments import FileLimits
 from models.base import Model, judge
 from models.editions import refresh
-from models.letters import stamp
 from models.outside import FileStore, HookSenders, Mailer, Payments, Scanner
 from models.people import Passwords, hold_person
+from models.wording import stamp
 
 if TYPE_CHECKING:
     from gateways.payments_stripe import StripePayments

@@ -23,6 +23,7 @@ from models.oncall import call_due
 from models.orphans import KEPT_FOR, drop_doomed, drop_unused
 from models.outbox import Message, deliver_due
 from models.recounting import behind, recount
+from models.reminding import remind_sellers
 from models.renewals import begin_last_usage, begin_renewals, begin_retries, end_contracts, end_unpaid
 from models.sending import release_due
 from models.silence import Patience, nudge
@@ -104,7 +105,7 @@ def write_letter(message: Message, session: Session) -> EmailMessage:
 def do_chores(stop: Event) -> None:
     """Do what is due by the clock, in small transactions, until nothing is left or `stop` is set."""
     collect(stop)
-    for chore in (close_due, note_missed, call_due, _nudge, tell_endings, end_contracts, _sweep):
+    for chore in (close_due, note_missed, call_due, _nudge, tell_endings, remind_sellers, end_contracts, _sweep):
         while not stop.is_set():
             with Session(db.engine) as session:
                 done = chore(session, clock.now())

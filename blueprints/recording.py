@@ -53,13 +53,15 @@ def record(slug: str) -> Answer:
 
 
 def _recorded(organization: Organization, form: RecordForm) -> Payment:
+    # The form has checked that it is a day.
+    assert form.received.data is not None
     return record_payment(
         organization,
         actor(),
         form.what.data or "",
         method=form.chosen_method(),
         reference=form.reference.data or "",
-        received=form.day(),
+        received=form.received.data,
         quoted_at=quoted_at(organization, PlanName(organization.plan)),
         now=clock.now(),
     )
@@ -74,7 +76,7 @@ def _shown(organization: Organization, form: RecordForm | None = None) -> dict[s
         due = due_of(organization, what if what in known else "", at=now)
     except Refused as refused:
         reason = refused.reason
-    form = form or RecordForm(formdata=None, key=token(), method="transfer", received=now.date().isoformat())
+    form = form or RecordForm(formdata=None, key=token(), method="transfer", received=now.date())
     form.quote.data, form.what.data = signed(organization, PlanName(organization.plan), now), due.key if due else ""
     plans = [] if due and due.key == ARREARS else higher_plans(organization, at=now)
     return {"organization": organization, "form": form, "due": due, "reason": reason, "plans": plans}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, request, stream_with_context
 
 from blueprints.access import actor, held, let_go, requires, roles
-from blueprints.pages import Answer, conflict, invalid, page, page_here, see_other, zone_here
+from blueprints.pages import Answer, conflict, download, invalid, page, page_here, see_other, zone_here
 from blueprints.uploads import given_key
 from extensions import clock, db
 from forms.base import Form, choices
@@ -19,9 +19,22 @@ from models.catalogue import PlanName
 from models.leads import Lead, Stage, inbox_of
 from models.people import sellers
 from models.permissions import Permission
-from models.pipeline import LeadWish, Tab, age_of, customer_of, inbox, step_of
+from models.pipeline import (
+    SHEET,
+    LeadWish,
+    Tab,
+    age_of,
+    board,
+    closed_lately,
+    customer_of,
+    inbox,
+    last_events,
+    sheet_rows,
+    step_of,
+    touch_of,
+)
 from models.prose import cleaned, rendered
-from models.selling import Contract
+from models.spreadsheets import csv_of
 from models.submissions import result_of, settle
 
 bp = Blueprint("sales", __name__)
@@ -31,7 +44,7 @@ bp = Blueprint("sales", __name__)
 @requires(Permission.SALES)
 def index() -> Answer:
     wish, today = _wish(), clock.now().astimezone(zone_here()).date()
-    listing = inbox(inbox_of(actor(), roles()), wish, size=actor().page_size)
+    listing = inbox(inbox_of(actor(), roles()), wish, size=actor().page_size, now=clock.now())
     return page(
         "sales/index.html",
         wish=wish,
@@ -40,7 +53,47 @@ def index() -> Answer:
         steps={lead.id: step_of(lead, today) for lead in listing.rows},
         ages={lead.id: age_of(lead, now=clock.now()) for lead in listing.rows},
         plans={lead.id: PlanName(lead.organization.plan).label for lead in listing.rows},
+        touches={lead.id: touch_of(lead, now=clock.now()) for lead in listing.rows},
+        now=clock.now(),
     )
+
+
+@bp.get("/sales/leads.csv")
+@requires(Permission.SALES)
+def export() -> Answer:
+    """Answer what the list shows as a file, made while it is sent."""
+    scope, wish, now = inbox_of(actor(), roles()), _wish(), clock.now()
+
+    def batches() -> Iterator[list[tuple[object, ...]]]:
+        for rows in sheet_rows(scope, wish, now=now):
+            yield rows
+            # Nobody's change waits for a reader who is slow.
+            db.session.rollback()
+
+    return download(stream_with_context(csv_of(SHEET, batches())), name=f"leads-{wish.tab.value}.csv", kind="text/csv")
+
+
+@bp.get("/sales/board")
+@requires(Permission.SALES)
+def show_board() -> Answer:
+    return page("sales/board.html", **_board())
+
+
+def _board(**more: Any) -> dict[str, Any]:  # noqa: ANN401
+    scope, now = inbox_of(actor(), roles()), clock.now()
+    columns, today = board(scope), now.astimezone(zone_here()).date()
+    leads = [lead for column in columns for lead in column.leads]
+    return {
+        "columns": columns,
+        "moves": [Stage.NEW, Stage.CONTACTED, Stage.QUALIFIED, Stage.LOST, Stage.SPAM],
+        "steps": {lead.id: step_of(lead, today) for lead in leads},
+        "ages": {lead.id: age_of(lead, now=now) for lead in leads},
+        "touches": {lead.id: touch_of(lead, now=now) for lead in leads},
+        "seen": last_events(scope, leads),
+        "closed": closed_lately(scope, now=now),
+        "now": now,
+        **more,
+    }
 
 
 def _wish() -> LeadWish:
@@ -78,6 +131,9 @@ def _shown(lead: Lead, form: Form | None = None, **more: Any) -> dict[str, Any]:
         "seen": seen,
         "history": history,
         "age": age_of(lead, now=now),
+        "now": now,
+        "touch": touch_of(lead, now=now),
+        "runs": lead.stage is Stage.WON and selling.runs(lead),
         "step": step_of(lead, now.astimezone(zone_here()).date()),
         "need": rendered(lead.need),
         "plan": PlanName(lead.organization.plan).label,
@@ -181,6 +237,46 @@ def add_note(key: str) -> Answer:
     return see_other(f"/sales/{lead.key}", good="Note added. Customers do not see it.")
 
 
+@bp.get("/sales/<key:key>/renew")
+@requires(Permission.SALES)
+def ask_renewal(key: str) -> Answer:
+    lead = _lead(key)
+    return page("sales/renew.html", **_renewal(lead, None))
+
+
+@bp.post("/sales/<key:key>/renew")
+@requires(Permission.SALES)
+def renew(key: str) -> Answer:
+    lead, form = _lead(key), WonForm()
+    if not form.validate():
+        return invalid("sales/renew.html", **_renewal(lead, form))
+    changes = selling.changes_since(lead, actor(), _seen(), now=clock.now())
+    if changes:
+        return conflict("sales/renew.html", **_renewal(lead, form, changes=changes))
+    try:
+        selling.renew(lead, actor(), form.contract(), now=clock.now())
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("sales/renew.html", **_renewal(lead, form))
+    db.session.commit()
+    until = lead.organization.contract_end
+    return see_other(f"/sales/{lead.key}", good=f"The contract of {lead.organization.name} runs until {until} now.")
+
+
+def _renewal(lead: Lead, form: WonForm | None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    house = lead.organization
+    if form is None:
+        form = WonForm(
+            formdata=None,
+            start=house.contract_start,
+            note=house.contract_note,
+            manager=house.account_manager,
+            reference=house.contract_reference,
+            price=f"{house.contract_cents / 100:.2f}" if house.contract_cents else "",
+        )
+    return _won(lead, form, runs=selling.runs(lead), **more)
+
+
 @bp.get("/sales/<key:key>/won")
 @requires(Permission.SALES)
 def ask_won(key: str) -> Answer:
@@ -197,12 +293,8 @@ def win(key: str) -> Answer:
     changes = selling.changes_since(lead, actor(), _seen(), now=clock.now())
     if changes:
         return conflict("sales/won.html", **_won(lead, form, changes=changes))
-    # The form has checked both days.
-    assert form.start.data is not None
-    assert form.end.data is not None
-    contract = Contract(form.start.data, form.end.data, form.note.data or "", form.manager.data or "")
     try:
-        selling.win(lead, actor(), contract, now=clock.now())
+        selling.win(lead, actor(), form.contract(), now=clock.now())
     except Refused as refused:
         form.refuse(refused)
         return invalid("sales/won.html", **_won(lead, form))
@@ -212,7 +304,7 @@ def win(key: str) -> Answer:
 
 def _won(lead: Lead, form: WonForm, **more: Any) -> dict[str, Any]:  # noqa: ANN401
     history = selling.history_of(lead, now=clock.now())
-    if more or not form.seen.data:
+    if more.get("changes") or not form.seen.data:
         # What was read is read: only with the changes shown does the form count as newer than they are.
         form.seen.data = str(history[-1].id) if history else "0"
     plan = PlanName(lead.organization.plan).label
@@ -235,4 +327,5 @@ def _change(lead: Lead, form: Form, verb: Callable[[], None], words: str, wanted
         form.refuse(refused)
         return invalid("sales/show.html", **_shown(lead, form, seen=str(_seen())))
     db.session.commit()
-    return see_other(f"/sales/{lead.key}", good=words)
+    back = "/sales/board" if request.form.get("back") == "board" else f"/sales/{lead.key}"
+    return see_other(back, good=words)

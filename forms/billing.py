@@ -8,7 +8,7 @@ from datetime import date
 from wtforms import HiddenField, RadioField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
-from forms.base import Form, choices, stripped, tidied
+from forms.base import DayField, Form, choices, stripped, tidied
 from models.bills import BLOCK_MOST
 from models.money import BASIS
 from models.offline import REFERENCE_MOST, Method
@@ -18,7 +18,6 @@ _NUMBER = "Enter the number on the front of the card: 12 to 19 digits, with or w
 _WRONG = "Check the card number: a digit is missing or wrong."
 _EXPIRY = "Enter the month and year on the card, for example 04/29."
 _OVER = "This card has expired. Use another card."
-_RECEIVED = "Write the day as year, month and day, for example 2026-11-25."
 _RATE = "Enter a rate from 0 to 100, for example 19 or 7.75."
 _CODE = "Enter the security code: 3 digits on the back of the card, or 4 on the front of American Express."
 
@@ -144,24 +143,11 @@ class RecordForm(Form):
             Length(max=REFERENCE_MOST, message=f"Shorten the reference to {REFERENCE_MOST} characters."),
         ],
     )
-    received = StringField(
-        "Received on", filters=[stripped], validators=[DataRequired(_RECEIVED), Length(max=20, message=_RECEIVED)]
-    )
-
-    def validate_received(self, field: StringField) -> None:
-        """Raise ValidationError for what is no day."""
-        try:
-            date.fromisoformat(field.data or "")
-        except ValueError:
-            raise ValidationError(_RECEIVED) from None
+    received = DayField("Received on", validators=[InputRequired("Choose the day on which it came.")])
 
     def chosen_method(self) -> Method:
         """Return how the valid form says that it came."""
         return Method(self.method.data)
-
-    def day(self) -> date:
-        """Return the day of the valid form."""
-        return date.fromisoformat(self.received.data or "")
 
 
 class SellerForm(Form):

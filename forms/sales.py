@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
-from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, Optional, ValidationError
 
 from forms.base import DayField, Form, choices, stripped, tidied
 from models.leads import TEXT_MOST, Stage
-from models.selling import STEP_MOST
+from models.selling import STEP_MOST, Contract
 
+_PRICE = "Enter the price of a month, for example 4200 or 4,200.00."
 _MOVES = (Stage.NEW, Stage.CONTACTED, Stage.QUALIFIED, Stage.LOST, Stage.SPAM)
 
 
@@ -59,6 +62,19 @@ class WonForm(Form):
     seen = HiddenField(validators=[Length(max=20)])
     start = DayField("Start", validators=[InputRequired("Choose the first day of the contract.")])
     end = DayField("End", validators=[InputRequired("Choose the last day of the contract.")])
+    reference = StringField(
+        "Contract reference",
+        filters=[stripped],
+        validators=[
+            DataRequired("Enter the reference of the contract, for example “PREM-2026-014”."),
+            Length(max=60, message="Shorten the reference to 60 characters."),
+        ],
+    )
+    price = StringField(
+        "Price of a month, US dollars",
+        filters=[stripped],
+        validators=[DataRequired(_PRICE), Length(max=20, message=_PRICE)],
+    )
     note = TextAreaField(
         "Price note",
         filters=[tidied],
@@ -75,3 +91,26 @@ class WonForm(Form):
             Length(max=120, message="Shorten the name to 120 characters."),
         ],
     )
+
+    def validate_price(self, field: StringField) -> None:
+        """Raise ValidationError for what is no amount."""
+        if self._cents(field.data or "") is None:
+            raise ValidationError(_PRICE)
+
+    def contract(self) -> Contract:
+        """Return what the valid form says."""
+        # Both days were checked.
+        assert self.start.data is not None
+        assert self.end.data is not None
+        return Contract(
+            start=self.start.data,
+            end=self.end.data,
+            note=self.note.data or "",
+            manager=self.manager.data or "",
+            reference=self.reference.data or "",
+            cents=self._cents(self.price.data or "") or 0,
+        )
+
+    def _cents(self, written: str) -> int | None:
+        plain = re.fullmatch(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,9})(?:\.([0-9]{2}))?", written, re.ASCII)
+        return int(plain[1].replace(",", "")) * 100 + int(plain[2] or 0) if plain else None

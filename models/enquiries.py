@@ -58,7 +58,7 @@ def _harbor(world: _World, now: datetime) -> None:
     )
     at, signed = now - 117 * DAY, now - 90 * DAY
     agreed = "$4,200 a month, invoiced yearly in advance; 5 % less from the second year."
-    contract = Contract(signed.date() - DAY, now.date() + 275 * DAY, agreed, "Emeka Obi")
+    contract = Contract(signed.date() - DAY, now.date() + 275 * DAY, agreed, "Emeka Obi", "PREM-2026-014", 420_000)
     world.work(
         lead,
         (at, set_stage, (Stage.CONTACTED,)),

@@ -20,7 +20,8 @@ from models.wording import day
 
 KINDS = (
     EventKind.PLAN_UPGRADED, EventKind.PLAN_RENEWED, EventKind.PLAN_PENDING, EventKind.PLAN_KEPT,
-    EventKind.PLAN_DOWNGRADED, EventKind.PLAN_LAPSED, EventKind.CONTRACT_STARTED, EventKind.CONTRACT_ENDED,
+    EventKind.PLAN_DOWNGRADED, EventKind.PLAN_LAPSED, EventKind.CONTRACT_STARTED, EventKind.CONTRACT_RENEWED,
+    EventKind.CONTRACT_ENDED,
     EventKind.PAYMENT_FAILED, EventKind.USAGE_PAID, EventKind.REFUNDED,
     EventKind.REFUNDED_BY_HAND,
 )  # fmt: skip
@@ -68,8 +69,9 @@ def _words(event: Event) -> str:
             words = f"Changed from {before} to {after}"
         case EventKind.PLAN_LAPSED:
             words = f"{before} ended unpaid; {after} began"
-        case EventKind.CONTRACT_STARTED:
-            words = f"Premium by contract, from {_day(data['start'], event)} until {_day(data['end'], event)}"
+        case EventKind.CONTRACT_STARTED | EventKind.CONTRACT_RENEWED:
+            what = "Premium by contract" if event.kind is EventKind.CONTRACT_STARTED else "Contract renewed"
+            words = f"{what}, from {_day(data['start'], event)} until {_day(data['end'], event)}"
         case EventKind.CONTRACT_ENDED:
             words = f"The contract ended; {after} began"
         case EventKind.PAYMENT_FAILED:
@@ -101,7 +103,7 @@ class Then:
 
 _PLANS = (
     EventKind.PLAN_UPGRADED, EventKind.PLAN_RENEWED, EventKind.PLAN_DOWNGRADED, EventKind.PLAN_LAPSED,
-    EventKind.CONTRACT_STARTED, EventKind.CONTRACT_ENDED,
+    EventKind.CONTRACT_STARTED, EventKind.CONTRACT_RENEWED, EventKind.CONTRACT_ENDED,
 )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ def had(organization: Organization, at: datetime) -> Then:
         first = session.scalars(mine.order_by(Event.at, Event.id).limit(1)).first()
         return Then(at, PlanName(first.data["before"] if first is not None else organization.plan))
     plan = PlanName(last.data["after"])
-    if last.kind is EventKind.CONTRACT_STARTED:
+    if last.kind in {EventKind.CONTRACT_STARTED, EventKind.CONTRACT_RENEWED}:
         begin, end = (date.fromisoformat(last.data[name]) for name in ("start", "end"))
         return Then(at, plan, contract=(begin, end))
     inside = (Term.organization_id == organization.id) & (Term.starts_at <= at) & (Term.ends_at > at)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, ForeignKey, Index, String, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
@@ -47,6 +47,10 @@ class Stage(Labelled):
         return "In contact" if self in OPEN else "Closed"
 
 
+# An open lead that nobody has touched for so long is stalled.
+STALLED_AFTER = timedelta(days=7)
+# So long after a lead was found to be spam, what its sender sends stays with it, and alerts nobody.
+QUIET_FOR = timedelta(days=90)
 OPEN = (Stage.NEW, Stage.CONTACTED, Stage.QUALIFIED)
 CLOSED = (Stage.WON, Stage.LOST, Stage.SPAM)
 
@@ -55,7 +59,12 @@ class Lead(Model):
     """One wish of an organization for Premium, from the first form to its end."""
 
     __tablename__ = "leads"
-    __table_args__ = (Index(None, "stage", "next_on"), Index(None, "organization_id"))
+    __table_args__ = (
+        Index(None, "stage", "next_on"),
+        Index(None, "stage", "touched_at"),
+        Index(None, "organization_id"),
+        Index(None, "created_at", "id"),
+    )
 
     key: Mapped[str] = mapped_column(String(20), unique=True)
     organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"))
@@ -81,6 +90,11 @@ class Lead(Model):
     sent_at: Mapped[datetime]
     worked_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    # When a person, theirs or ours, last did anything: a lead that nobody touches for long is stalled.
+    touched_at: Mapped[datetime]
+    # By when sales is to be in touch for the first time, and when it was; null for both where nothing was promised.
+    touch_by: Mapped[datetime | None]
+    first_touch_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(default=1)
 
     organization: Mapped[Organization] = relationship(foreign_keys=[organization_id], lazy="joined", innerjoin=True)
@@ -93,6 +107,11 @@ class Lead(Model):
     def is_open(self) -> bool:
         """Whether the lead is neither won, lost nor spam."""
         return self.stage in OPEN
+
+    def stalled_for(self, now: datetime) -> timedelta | None:
+        """Return for how long nobody has touched the open lead, once that is too long; None otherwise."""
+        still = now - self.touched_at
+        return still if self.is_open and still > STALLED_AFTER else None
 
     @property
     def wrote_again(self) -> bool:
@@ -193,6 +212,11 @@ def submit(organization: Organization, actor: Person, enquiry: Enquiry, *, now: 
     # Two members who send at the same moment come one after the other, on databases that do not see to it themselves.
     session.execute(select(Organization.id).where(Organization.id == organization.id).with_for_update())
     there = open_lead_of(organization)
+    spam = None if there is not None else _spam_of(organization, actor, now=now)
+    if spam is not None:
+        # Whoever sends spam learns nothing of it, and nobody is disturbed: sales finds it with the rest.
+        _update(spam, actor, enquiry, now=now, quiet=True)
+        return Receipt(spam, None)
     if there is not None:
         if not _has_written(there, actor):
             queue(session, Letter.LEAD_RECEIVED, to=actor, now=now, lead=there.key, by="")
@@ -218,6 +242,8 @@ def _open(organization: Organization, actor: Person, enquiry: Enquiry, answer_by
         stage=Stage.NEW,
         next_step="Write to the customer",
         next_on=answer_by,
+        touch_by=end_of(organization, answer_by, now=now),
+        touched_at=now,
         created_at=now,
         updated_at=now,
         sent_at=now,
@@ -231,7 +257,7 @@ def _open(organization: Organization, actor: Person, enquiry: Enquiry, answer_by
     return lead
 
 
-def _update(lead: Lead, actor: Person, enquiry: Enquiry, *, now: datetime) -> None:
+def _update(lead: Lead, actor: Person, enquiry: Enquiry, *, now: datetime, quiet: bool = False) -> None:
     """Write what is new into the open lead; the old text stays on the timeline, and the same form again is nothing."""
     fresh = asdict(enquiry)
     changed = [name for name, value in fresh.items() if getattr(lead, name) != value]
@@ -240,10 +266,20 @@ def _update(lead: Lead, actor: Person, enquiry: Enquiry, *, now: datetime) -> No
     old = keep_note(lead, lead.sender, lead.need, now=now).id if "need" in changed else None
     for name, value in fresh.items():
         setattr(lead, name, value)
-    lead.sender, lead.sent_at = actor, now
+    lead.sender = actor
+    lead.sent_at = lead.touched_at = now
     _index(lead)
     note_lead(lead, actor, EventKind.LEAD_UPDATED, now=now, changed=changed, note=old)
-    tell_systems(lead, "lead.updated", now=now)
+    if not quiet:
+        tell_systems(lead, "lead.updated", now=now)
+
+
+def _spam_of(organization: Organization, actor: Person, *, now: datetime) -> Lead | None:
+    """Return the organization's last lead if it was the person's and found to be spam, not long ago."""
+    last = latest_lead_of(organization)
+    if last is None or last.stage is not Stage.SPAM or last.closed_at is None or last.sender_id != actor.id:
+        return None
+    return last if last.closed_at > now - QUIET_FOR else None
 
 
 def _index(lead: Lead) -> None:
@@ -264,6 +300,19 @@ def next_working_day(organization: Organization, *, now: datetime) -> date:
     today = now.astimezone(hours.zone).date()
     days = (opens.astimezone(hours.zone).date() for opens, _ in spans(hours, now))
     return next(day for day in days if day > today)
+
+
+def end_of(organization: Organization, on: date, *, now: datetime) -> datetime:
+    """Return when the organization's business hours end on that working day, which is still to come."""
+    hours = hours_for(session_of(organization), organization.calendar_id)
+    closing = None
+    for opens, closes in spans(hours, now):
+        day = opens.astimezone(hours.zone).date()
+        if day > on:
+            break
+        closing = closes if day == on else closing
+    assert closing is not None, "a working day has business hours"
+    return closing
 
 
 def tell_systems(lead: Lead, kind: str, *, now: datetime, **more: str) -> None:

@@ -18,7 +18,6 @@ from models.escalations import Escalation
 from models.events import Event, EventKind
 from models.invitations import Invitation
 from models.invoices import InvoiceKind, invoice_of, paper_of
-from models.leads import Lead
 from models.money import dollars, percent
 from models.organizations import Organization, role_in
 from models.outbox import Letter, Message
@@ -27,9 +26,10 @@ from models.payments import Payment, PaymentState
 from models.payments import words_of as words_of_payment
 from models.people import Person, digest
 from models.permissions import Permission, Role, allowed
+from models.sales_letters import lead_facts, reminder_facts
 from models.tickets import Comment, Ticket, TicketState, tickets_of
 from models.waiting import words_of
-from models.wording import day, zone
+from models.wording import day, stamp
 
 _OF_LEADS = {Letter.LEAD_RECEIVED, Letter.LEAD_ALERT}
 _OF_MEMBERS = {Letter.INVITATION, Letter.MEMBER_ROLE, Letter.MEMBER_REMOVED}
@@ -52,15 +52,6 @@ _CHANGES = (
     EventKind.TICKET_SEVERITY,
     EventKind.TICKET_SEVERITY_ASKED,
 )
-
-
-def stamp(at: datetime, zone_name: str, now: datetime | None = None) -> str:
-    """Return a moment as a letter states it: "Wed 25 Nov, 14:18", never "Today", since nobody knows when it is read.
-
-    `at` is aware, `zone_name` an IANA zone; a year other than that of `now` (or of `at`) is named.
-    """
-    local = at.astimezone(zone(zone_name))
-    return f"{day(local.date(), (now or at).astimezone(local.tzinfo).date())}, {local:%H:%M}"
 
 
 def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any]:
@@ -90,11 +81,12 @@ def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any
         return facts | {"url": f"{base_url}/reset-password"}
     tell = _ticket_facts
     for kinds, about in (
-        (_OF_LEADS, _lead_facts),
+        (_OF_LEADS, lead_facts),
         (_OF_MEMBERS, _member_facts),
         (_OF_PLAN, _plan_facts),
         ({Letter.REFUND_FAILED}, _refund_facts),
         ({Letter.DRAFT_READY}, _draft_facts),
+        ({Letter.LEAD_REMINDER}, reminder_facts),
     ):
         tell = about if message.kind in kinds else tell
     return facts | tell(message, person, session, base_url)
@@ -211,26 +203,6 @@ def _draft_facts(message: Message, person: Person | None, session: Session, base
         "summary": words_of(draft),
         "since": stamp(draft.waits_since, person.time_zone, message.created_at),
         "url": f"{base_url}/help/drafts",
-    }
-
-
-def _lead_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
-    """Return what may be said of an enquiry: nothing that anybody typed, so that no mail carries it."""
-    lead = session.scalars(select(Lead).where(Lead.key == message.data["lead"])).one_or_none()
-    if lead is None or person is None:
-        raise Undeliverable("The enquiry or the person is gone.")
-    alert = message.kind is Letter.LEAD_ALERT
-    if alert and person.staff_role is not Role.SALES:
-        raise Undeliverable("The person no longer works on enquiries.")
-    if not alert and role_in(person, lead.organization) is None:
-        raise Undeliverable("The person has left the organization.")
-    by = message.data["by"]
-    return {
-        "key": lead.key,
-        "organization": lead.organization.name,
-        "plan": PlanName(lead.organization.plan).label,
-        "answer_by": day(date.fromisoformat(by), message.created_at.date()) if by else "",
-        "url": f"{base_url}/sales/{lead.key}" if alert else f"{base_url}/console/{lead.organization.slug}/support",
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, bindparam, select
+from sqlalchemy import BigInteger, ForeignKey, Index, Select, String, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, relationship
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -39,6 +39,9 @@ class Organization(Model):
     contract_end: Mapped[date | None]
     # What was agreed about the price: for sales alone.
     contract_note: Mapped[str | None] = mapped_column(String(2000))
+    contract_reference: Mapped[str | None] = mapped_column(String(60))
+    # The price of a month, in US cents.
+    contract_cents: Mapped[int | None] = mapped_column(BigInteger)
     account_manager: Mapped[str | None] = mapped_column(String(120))
 
     members: Mapped[list[Membership]] = relationship(back_populates="organization", order_by="Membership.id")

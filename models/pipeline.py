@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
 from models.base import Labelled, session_of
-from models.catalogue import Severity
+from models.catalogue import PlanName, Severity
 from models.charges import CloudCharge
 from models.events import Event, EventKind
 from models.invoices import Invoice
-from models.leads import OPEN, Lead, Leads, Stage
+from models.leads import CLOSED, OPEN, STALLED_AFTER, Lead, Leads, Stage
 from models.organizations import Organization
 from models.paging import Paging
 from models.prose import searchable
@@ -29,6 +29,7 @@ class Tab(Labelled):
     """The tabs above the list: what is open, then each stage."""
 
     OPEN = "open", "Open"
+    STALLED = "stalled", "Stalled"
     NEW = "new", "New"
     CONTACTED = "contacted", "Contacted"
     QUALIFIED = "qualified", "Qualified"
@@ -39,7 +40,7 @@ class Tab(Labelled):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages that the tab shows."""
-        return OPEN if self is Tab.OPEN else (Stage(self.value),)
+        return OPEN if self in {Tab.OPEN, Tab.STALLED} else (Stage(self.value),)
 
 
 @dataclass(frozen=True)
@@ -80,22 +81,121 @@ class Step:
     words: str
 
 
-def inbox(scope: Leads, wish: LeadWish, *, size: int) -> Inbox:
+def inbox(scope: Leads, wish: LeadWish, *, size: int, now: datetime) -> Inbox:
     """Return the page that was asked for, `size` leads at most; two statements, whatever the number of rows.
 
     Open leads come by the day of their next step, those without one after them; closed ones the latest first.
     """
     found = and_(scope.condition, *_matching(wish.text))
-    per_stage = select(Lead.stage, func.count()).where(found).group_by(Lead.stage)
-    by_stage = {row[0]: row[1] for row in scope.session.execute(per_stage)}
-    counts = {tab: sum(by_stage.get(stage, 0) for stage in tab.stages) for tab in Tab}
+    still = func.sum(case((Lead.touched_at < now - STALLED_AFTER, 1), else_=0))
+    per_stage = select(Lead.stage, func.count(), still).where(found).group_by(Lead.stage)
+    by_stage = {row[0]: (row[1], int(row[2] or 0)) for row in scope.session.execute(per_stage)}
+    counts = {tab: sum(by_stage.get(stage, (0, 0))[tab is Tab.STALLED] for stage in tab.stages) for tab in Tab}
     total = counts[wish.tab]
     page = min(wish.page, max(1, -(-total // size)))
-    due_first = (Lead.next_on.is_(None), Lead.next_on, Lead.created_at, Lead.id)
-    order = due_first if wish.tab.stages[0] in OPEN else (Lead.closed_at.desc(), Lead.id.desc())
-    query = select(Lead).where(found, Lead.stage.in_(wish.tab.stages)).order_by(*order)
+    query = asked(scope, wish, now=now)
     rows = scope.session.scalars(query.offset((page - 1) * size).limit(size)).all()
     return Inbox(rows, counts, Paging(page, size, len(rows), total, lambda n: wish.href(page=n)))
+
+
+def asked(scope: Leads, wish: LeadWish, *, now: datetime) -> Select[Lead]:
+    """Select all that the wish asks for, in the order of the list."""
+    due_first = (Lead.next_on.is_(None), Lead.next_on, Lead.created_at, Lead.id)
+    order = due_first if wish.tab.stages[0] in OPEN else (Lead.closed_at.desc(), Lead.id.desc())
+    query = select(Lead).where(scope.condition, *_matching(wish.text), Lead.stage.in_(wish.tab.stages))
+    return (query.where(Lead.touched_at < now - STALLED_AFTER) if wish.tab is Tab.STALLED else query).order_by(*order)
+
+
+SHEET = (
+    "Lead", "Organization", "Plan", "Stage", "Company", "Name", "Email", "Phone", "Best time", "Owner", "Next step",
+    "Next step on", "Received (UTC)", "First touch due (UTC)", "First touch (UTC)", "Last touch (UTC)", "Closed (UTC)",
+    "What they need",
+)  # fmt: skip
+BATCH = 500
+
+
+def sheet_rows(scope: Leads, wish: LeadWish, *, now: datetime) -> Iterator[list[tuple[object, ...]]]:
+    """Yield what the list shows, with what each lead's form says, in batches: the newest first.
+
+    Whoever reads them may end the transaction between two batches.
+    """
+    last: int | None = None
+    while True:
+        query = asked(scope, wish, now=now).order_by(None).order_by(Lead.id.desc())
+        rows = scope.session.scalars((query if last is None else query.where(Lead.id < last)).limit(BATCH)).all()
+        if not rows:
+            return
+        last = rows[-1].id
+        yield [_line(lead) for lead in rows]
+
+
+def _line(lead: Lead) -> tuple[object, ...]:
+    moments = (lead.created_at, lead.touch_by, lead.first_touch_at, lead.touched_at, lead.closed_at)
+    return (
+        lead.key,
+        lead.organization.name,
+        PlanName(lead.organization.plan).label,
+        lead.stage.label,
+        lead.company,
+        lead.name,
+        lead.email,
+        lead.phone,
+        lead.contact_time,
+        lead.owner.name if lead.owner else "",
+        lead.next_step,
+        lead.next_on.isoformat() if lead.next_on else "",
+        *(f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else "" for at in moments),
+        lead.need,
+    )
+
+
+@dataclass(frozen=True)
+class Column:
+    """One open stage on the board: the first leads of it, how many there are, and what they can be moved to."""
+
+    stage: Stage
+    leads: Sequence[Lead]
+    total: int
+
+
+# A board of more is read as a list.
+CARDS_MOST = 25
+
+
+def board(scope: Leads) -> list[Column]:
+    """Return a column for each open stage, its leads by the day of their next step; four statements."""
+    counted = select(Lead.stage, func.count()).where(scope.condition, Lead.stage.in_(OPEN)).group_by(Lead.stage)
+    totals = {row[0]: row[1] for row in scope.session.execute(counted)}
+    columns = []
+    for stage in OPEN:
+        mine = select(Lead).where(scope.condition, Lead.stage == stage)
+        due_first = mine.order_by(Lead.next_on.is_(None), Lead.next_on, Lead.created_at, Lead.id)
+        rows = scope.session.scalars(due_first.limit(CARDS_MOST)).all() if totals.get(stage) else []
+        columns.append(Column(stage, rows, totals.get(stage, 0)))
+    return columns
+
+
+def closed_lately(scope: Leads, *, now: datetime) -> dict[Stage, int]:
+    """Return how many leads were closed within thirty days, by their stage."""
+    lately = select(Lead.stage, func.count()).where(scope.condition, Lead.closed_at > now - timedelta(days=30))
+    found = {row[0]: row[1] for row in scope.session.execute(lately.group_by(Lead.stage))}
+    return {stage: found.get(stage, 0) for stage in CLOSED}
+
+
+def last_events(scope: Leads, leads: Iterable[Lead]) -> dict[int, int]:
+    """Return the id of the last event of each lead: what a form on a page that shows them has seen."""
+    ids = [lead.id for lead in leads]
+    counted = select(Event.lead_id, func.max(Event.id)).where(Event.lead_id.in_(ids)).group_by(Event.lead_id)
+    return {row[0]: row[1] for row in scope.session.execute(counted) if row[0] is not None}
+
+
+def touch_of(lead: Lead, *, now: datetime) -> Step | None:
+    """Return how the first-touch clock of an open lead stands; None once somebody was in touch, or without one."""
+    if not lead.is_open or lead.first_touch_at is not None or lead.touch_by is None:
+        return None
+    if lead.touch_by < now:
+        return Step("over", "triangle-alert", "First touch is late")
+    return Step("soon" if lead.touch_by - now < timedelta(hours=4) else "ok", "timer", "First touch by")
 
 
 @dataclass(frozen=True)

@@ -146,5 +146,6 @@ def end_contracts(session: Session, now: datetime) -> int:
         tell_managers(organization, Letter.PLAN_CHANGED, now=now, before=before, after=after, why="contract")
         organization.contract_start = organization.contract_end = None
         organization.contract_note = organization.account_manager = None
+        organization.contract_reference = organization.contract_cents = None
     session.flush()
     return len(found)

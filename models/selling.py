@@ -10,7 +10,7 @@ from sqlalchemy import select
 from models.base import Refused, session_of
 from models.catalogue import PlanName
 from models.changes import start_contract
-from models.events import Event, EventKind
+from models.events import Event, EventKind, record
 from models.leads import CLOSED, OPEN, Lead, LeadNote, Stage, keep_note, note_lead, open_lead_of, tell_systems
 from models.organizations import Organization
 from models.people import Person
@@ -22,17 +22,24 @@ from models.wording import day, zone
 
 ENTRIES = 200
 STEP_MOST = 200
+# $10,000,000 a month: more is a slip of the key.
+CENTS_MOST = 1_000_000_000
 _OVER = "This lead is closed. Reopen it first."
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What makes an organization Premium: first and last day, the price as agreed, and who looks after it."""
+    """What makes an organization Premium: first and last day, the price as agreed, and who looks after it.
+
+    The customer reads all but the note; `cents` is the price of a month, in US cents.
+    """
 
     start: date
     end: date
     note: str
     manager: str
+    reference: str
+    cents: int
 
 
 @dataclass(frozen=True)
@@ -98,36 +105,107 @@ def win(lead: Lead, actor: Person, contract: Contract, *, now: datetime) -> None
     """
     _check_open(lead, "")
     today = now.astimezone(zone(actor.time_zone)).date()
-    manager, note = cleaned(contract.manager).strip(), cleaned(contract.note).strip()
     if contract.start > today:
         raise Refused("Premium begins at once: choose today or an earlier day, or come back on the first day.", "start")
-    if contract.end <= contract.start:
-        raise Refused("Choose an end that is after the start.", "end")
-    if contract.end < today:
-        raise Refused("This contract has ended already. Choose an end that is still to come.", "end")
-    if not note:
-        raise Refused("Say what was agreed about the price, for example “$4,200 a month, yearly in advance”.", "note")
-    if not manager:
-        raise Refused("Name the Technical Account Manager.", "manager")
-    agreed = Contract(contract.start, contract.end, note, manager)
+    agreed = _checked(contract, today)
     _activate(lead.organization, actor, agreed, now=now)
     bring_forward(lead.organization, PlanName.PREMIUM, now=now)
     call_back(lead.organization, now=now)
-    _move(lead, actor, Stage.WON, now=now, start=agreed.start.isoformat(), end=agreed.end.isoformat(), manager=manager)
+    _move(
+        lead,
+        actor,
+        Stage.WON,
+        now=now,
+        start=agreed.start.isoformat(),
+        end=agreed.end.isoformat(),
+        manager=agreed.manager,
+    )
 
 
 def _activate(organization: Organization, actor: Person, contract: Contract, *, now: datetime) -> None:
     """Let the contract set the plan; nothing renews or is charged any more."""
     # First the plan: it is refused while somebody pays.
-    start_contract(organization, actor, now=now, start=contract.start.isoformat(), end=contract.end.isoformat())
+    facts = {"start": contract.start.isoformat(), "end": contract.end.isoformat(), "reference": contract.reference}
+    start_contract(organization, actor, now=now, **facts)
+    _write(organization, contract)
+
+
+def _write(organization: Organization, contract: Contract) -> None:
     organization.contract_start, organization.contract_end = contract.start, contract.end
     organization.contract_note, organization.account_manager = contract.note, contract.manager
+    organization.contract_reference, organization.contract_cents = contract.reference, contract.cents
+
+
+def _checked(contract: Contract, today: date) -> Contract:
+    """Return the contract with its words tidied; raises Refused naming the part that is wrong."""
+    manager, note = cleaned(contract.manager).strip(), cleaned(contract.note).strip()
+    reference = cleaned(contract.reference).strip()
+    if contract.end <= contract.start:
+        raise Refused("Choose an end that is after the start.", "end")
+    if contract.end < today:
+        raise Refused("This contract has ended already. Choose an end that is still to come.", "end")
+    if not reference:
+        raise Refused("Enter the reference of the contract, for example “PREM-2026-014”.", "reference")
+    if not 0 < contract.cents <= CENTS_MOST:
+        raise Refused("Enter the price of a month, for example 4200 or 4,200.00.", "price")
+    if not note:
+        raise Refused("Say what was agreed about the price, for example “$4,200 a month, yearly in advance”.", "note")
+    if not manager:
+        raise Refused("Name the Technical Account Manager.", "manager")
+    return Contract(contract.start, contract.end, note, manager, reference, contract.cents)
+
+
+def renew(lead: Lead, actor: Person, contract: Contract, *, now: datetime) -> None:
+    """Let the running contract of a won lead's organization go on as agreed: until another day, at another price.
+
+    Raises Refused, naming the field, where no contract runs, the lead did not bring it, or it would end no later.
+    """
+    organization = lead.organization
+    if not runs(lead):
+        raise Refused("No contract of this lead runs. A new enquiry brings the next one.")
+    assert organization.contract_end is not None, "what runs has an end"
+    agreed = _checked(contract, now.astimezone(zone(actor.time_zone)).date())
+    if agreed.end <= organization.contract_end:
+        raise Refused(f"Choose an end after {organization.contract_end.isoformat()}, when it ends now.", "end")
+    before = organization.contract_end.isoformat()
+    _write(organization, agreed)
+    record(
+        session_of(lead),
+        EventKind.CONTRACT_RENEWED,
+        now=now,
+        actor_id=actor.id,
+        organization_id=organization.id,
+        start=agreed.start.isoformat(),
+        end=agreed.end.isoformat(),
+        before=PlanName.PREMIUM.value,
+        after=PlanName.PREMIUM.value,
+        was=before,
+        reference=agreed.reference,
+        cents=agreed.cents,
+    )
+    _work(lead, actor, EventKind.LEAD_RENEWED, now=now, end=agreed.end.isoformat(), reference=agreed.reference)
+    tell_systems(lead, "lead.renewed", now=now, end=agreed.end.isoformat())
+
+
+def runs(lead: Lead) -> bool:
+    """Tell whether the contract that the won lead brought, or its renewal, sets its organization's plan now."""
+    organization = lead.organization
+    latest = latest_won(organization)
+    premium = organization.plan == PlanName.PREMIUM.value and organization.contract_end is not None
+    return premium and latest is not None and latest.id == lead.id
+
+
+def latest_won(organization: Organization) -> Lead | None:
+    """Return the organization's lead that was won last."""
+    won = (Lead.organization_id == organization.id) & (Lead.stage == Stage.WON)
+    return session_of(organization).scalars(select(Lead).where(won).order_by(Lead.id.desc()).limit(1)).first()
 
 
 def note(lead: Lead, actor: Person, text: str, *, now: datetime) -> None:
     """Add a note that only sales reads, on an open lead or a closed one. Raises Refused for an empty one."""
     if not cleaned(text).strip():
         raise Refused("Write the note first.", "body")
+    _touch(lead, now=now)
     _work(lead, actor, EventKind.LEAD_NOTED, now=now, note=keep_note(lead, actor, text, now=now).id)
 
 
@@ -191,6 +269,9 @@ def _words(event: Event, now: datetime) -> str:
             words = "took the next step off"
             if data["on"]:
                 words = f"planned “{data['step']}” for {day(date.fromisoformat(data['on']), now.date())}"
+        case EventKind.LEAD_RENEWED:
+            last = day(date.fromisoformat(data["end"]), now.date())
+            words = f"renewed the contract until {last}, reference {data['reference']}"
         case EventKind.LEAD_UPDATED:
             words = "sent the form again" + (" in place of what is below" if data["note"] else "")
         case _:
@@ -200,6 +281,8 @@ def _words(event: Event, now: datetime) -> str:
 
 def _move(lead: Lead, actor: Person, stage: Stage, *, now: datetime, **data: str) -> None:
     before, lead.stage = lead.stage, stage
+    if stage is not Stage.SPAM and stage is not Stage.NEW:
+        _touch(lead, now=now)
     if stage in CLOSED:
         lead.closed_at, lead.open_for = now, None
         lead.next_step, lead.next_on = "", None
@@ -210,8 +293,14 @@ def _move(lead: Lead, actor: Person, stage: Stage, *, now: datetime, **data: str
 
 
 def _work(lead: Lead, actor: Person, kind: EventKind, *, now: datetime, **data: object) -> None:
-    lead.worked_at = now
+    lead.worked_at = lead.touched_at = now
     note_lead(lead, actor, kind, now=now, **data)
+
+
+def _touch(lead: Lead, *, now: datetime) -> None:
+    """Stop the first-touch clock: a note of a talk, a mail or a stage says that somebody was in touch."""
+    if lead.first_touch_at is None:
+        lead.first_touch_at = now
 
 
 def _check_open(lead: Lead, field: str) -> None:

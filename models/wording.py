@@ -37,6 +37,15 @@ def dated(at: datetime, zone: ZoneInfo) -> str:
     return f"{WEEKDAYS[local.weekday()][:3]} {local.day} {MONTHS[local.month - 1]} {local.year}, {local:%H:%M}"
 
 
+def stamp(at: datetime, zone_name: str, now: datetime | None = None) -> str:
+    """Return a moment as a letter states it: "Wed 25 Nov, 14:18", never "Today", since nobody knows when it is read.
+
+    `at` is aware, `zone_name` an IANA zone; a year other than that of `now` (or of `at`) is named.
+    """
+    local = at.astimezone(zone(zone_name))
+    return f"{day(local.date(), (now or at).astimezone(local.tzinfo).date())}, {local:%H:%M}"
+
+
 def inside(words: str) -> str:
     """Return words of a moment as they stand inside a sentence: "today, 14:18"."""
     return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday", "Tomorrow", "Just")) else words

@@ -29,6 +29,7 @@ from models.people import Person, folded, person_by_email
 from models.permissions import Role
 from models.promises import ResponseTarget
 from models.purchases import MASTERCARD, VISA, buy
+from models.selling import Contract
 from models.tickets import Comment, Ticket, TicketState
 
 AURORA, LUMEN, NORTHWIND, HARBOR = "aurora-games", "lumen-retail", "northwind-bank", "harbor-logistics"
@@ -328,3 +329,9 @@ class Town:
 def offers(plan: PlanName, door: DoorName, severity: Severity) -> bool:
     """Tell whether the catalogue lets an organization on the plan file this at the door."""
     return severity in catalogue(now().date()).severities(door, plan)
+
+
+def contract(days: int = 365, note: str = "As agreed", cents: int = 420_000) -> Contract:
+    """A contract for Premium from today on."""
+    today = now().date()
+    return Contract(today, today + timedelta(days=days), note, "Emeka Obi", "PREM-1", cents)

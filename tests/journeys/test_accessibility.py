@@ -97,7 +97,7 @@ PAGES = {
     "agent2@support.example": ["/desk/duty", "/reports/agents"],
     "sales@support.example": [
         *("/sales", "/sales?stage=won", "/sales?q=nothing-like-this", "/sales/LEAD-34", "/sales/LEAD-34/won"),
-        *("/sales/LEAD-31", "/sales/LEAD-31/won"),
+        *("/sales/LEAD-31", "/sales/LEAD-31/won", "/sales/board", "/sales/LEAD-31/renew"),
     ],
     "admin@support.example": [
         *("/admin", "/delivery", "/desk", "/admin/people", "/admin/people?kind=deactivated&q=nothing-like-this"),
@@ -136,7 +136,7 @@ NO_PAGES = {
     *("console.start", "help_center.old_landing", "help_center.old_door", "help_center.old_requests"),
     *("auth.open_reset", "auth.open_set_up", "auth.set_up", "ops.alive", "ops.ready", "assets.show"),
     *("attachments.show", "demo.show", "invited.open_link", "reports.export", "reports.export_scorecard"),
-    *("reports.export_agents", "papers.invoice"),
+    *("reports.export_agents", "papers.invoice", "sales.export"),
     *("composing.presence", "queues.changed", "live.request_changes", "live.desk_changes", "views.show"),
     # The journeys of buying look at these: a payment must be under way.
     *("payments.show", "payments.ask", "cardholder.card", "cardholder.confirm"),

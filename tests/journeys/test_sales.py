@@ -81,6 +81,8 @@ def agree(page: Page, key: str) -> None:
     page.get_by_role("link", name="Mark as won", exact=True).click()
     page.get_by_label("Start", exact=True).fill((today - timedelta(days=1)).isoformat())
     page.get_by_label("End", exact=True).fill((today + timedelta(days=365)).isoformat())
+    page.get_by_label("Contract reference").fill("PREM-2026-020")
+    page.get_by_label("Price of a month, US dollars").fill("4,200")
     page.get_by_label("Price note").fill("$4,200 a month")
     page.get_by_role("button", name="Activate Premium", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("Name the Technical Account Manager.")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from conftest import SignIn
-from factories import AURORA, HARBOR, LUMEN, NORTHWIND, Town, now
+from factories import AURORA, HARBOR, LUMEN, NORTHWIND, Town, contract, now
 from page import Browser, Page
 from sqlalchemy import select
 
@@ -17,7 +17,6 @@ from models.events import Event, EventKind
 from models.leads import Lead, Stage
 from models.organizations import Organization
 from models.outbox import Letter, Message
-from models.selling import Contract
 
 WHERE = f"/console/{LUMEN}/contact-sales"
 GIVEN = {"phone": "+1 555 0100", "need": "An answer at night.\n\nAnd a name.", "contact_time": "Mornings"}
@@ -166,13 +165,12 @@ def test_the_support_page_follows_the_enquiry_to_its_end(town: Town, sign_in: Si
         assert ("ClosedToday" in page.main) == (words == "Closed")
         assert "Spam" not in page.main
         assert page.all("a", href=WHERE)
-    key = town.enquire("owner@lumen.example")
-    day = now().date()
-    contract = Contract(day - timedelta(days=1), day + timedelta(days=400), "$1, for sales alone", "Emeka Obi")
-    town.sell(key, selling.win, contract)
+    key = town.enquire("member@lumen.example")
+    town.sell(key, selling.win, contract(400, "$1, for sales alone"))
     assert "Technical Account Manager: Emeka Obi" in browser.get(support).main
     page = browser.get(f"{support}?tab=premium")
-    assert "Managed by contract. Technical Account ManagerEmeka Obi From" in page.main
+    assert "Managed by contract. ContractPREM-1 Technical Account ManagerEmeka Obi From" in page.main
+    assert "Price$4,200.00 a month" in page.main
     assert not page.all("a", href=WHERE)
     assert "for sales alone" not in page.html
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from conftest import SignIn
-from factories import LUMEN, Town, now
+from factories import LUMEN, Town, contract, now
 from sqlalchemy import select
 
 from models import selling
@@ -53,9 +53,7 @@ def test_by_card(town: Town, sign_in: SignIn, incident: str) -> None:
 def test_by_contract(town: Town, sign_in: SignIn, incident: str) -> None:
     before = town.ticket(incident).due_at
     assert before is not None
-    lead, today = town.enquire(OWNER, LUMEN), now().date()
-    contract = selling.Contract(today, today + timedelta(days=365), "As agreed", "Emeka Obi")
-    town.sell(lead, selling.win, contract)
+    town.sell(town.enquire(OWNER, LUMEN), selling.win, contract())
     after = town.ticket(incident).due_at
     assert after is not None
     assert after <= min(before, now() + timedelta(hours=1))
@@ -67,7 +65,6 @@ def test_by_contract(town: Town, sign_in: SignIn, incident: str) -> None:
 def test_an_answered_request_gains_nothing_and_nobody_is_written_to(town: Town, incident: str) -> None:
     town.answer(incident, at=now() - MINUTE)
     before = town.ticket(incident).targets[-1].due_at
-    lead, today = town.enquire(OWNER, LUMEN), now().date()
-    town.sell(lead, selling.win, selling.Contract(today, today + timedelta(days=365), "As agreed", "Emeka Obi"))
+    town.sell(town.enquire(OWNER, LUMEN), selling.win, contract())
     assert town.ticket(incident).targets[-1].due_at == before
     assert told(town) == []

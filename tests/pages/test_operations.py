@@ -7,7 +7,7 @@ from threading import Event as Gate
 
 import pytest
 from conftest import SignIn
-from factories import AURORA, LUMEN, NORTHWIND, Town, now
+from factories import AURORA, LUMEN, NORTHWIND, Town, contract, now
 from page import Browser
 from sqlalchemy import select
 
@@ -141,8 +141,7 @@ def test_a_refund_that_is_declined_waits_for_an_administrator(town: Town, sign_i
     (paid,) = town.scalars(select(Payment).where(Payment.cents > 0))
     gateway.refund(NORTHWIND, f"{paid.public_id}:charge", paid.cents, key="elsewhere")
     key = town.enquire("owner@northwind.example", NORTHWIND)
-    today = now().date()
-    town.sell(key, selling.win, selling.Contract(today, today + timedelta(days=365), "As agreed", "Emeka Obi"))
+    town.sell(key, selling.win, contract())
     with admin.app.app_context():
         worker.collect(Gate())
     (refund,) = town.scalars(select(Payment).where(Payment.kind == PaymentKind.REFUND))

@@ -71,7 +71,9 @@ def test_where_a_renewal_is_owed_only_that_is_offered(administrator: Browser, to
         ({"reference": " "}, "Enter the reference of the transfer or the number of the order."),
         ({"reference": "x" * 61}, "Shorten the reference to 60 characters."),
         ({"received": "yesterday"}, "Write the day as year, month and day, for example 2026-11-25."),
-        ({"received": "9999-12-31"}, "Enter the day on which it came: today or an earlier one."),
+        ({"received": ""}, "Choose the day on which it came."),
+        ({"received": "9999-12-31"}, "Choose a year between 2000 and 2200."),
+        ({"received": "2199-12-31"}, "Enter the day on which it came: today or an earlier one."),
         ({"quote": "forged"}, "The price was worked out anew. Check it, and confirm once more."),
     ],
 )

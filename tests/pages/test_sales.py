@@ -76,12 +76,30 @@ def test_the_list_shows_what_is_due_first_and_each_stage_under_its_tab(seller: B
     assert keys(page) == [sooner, later, none]
     assert "Late by" in page.main
     assert "Aurora <b>Games</b>" in page.main
-    assert tabs(page) == {"Open": 3, "New": 3, "Contacted": 0, "Qualified": 0, "Won": 0, "Lost": 0, "Spam": 0}
+    assert tabs(page) == {
+        "Open": 3,
+        "Stalled": 0,
+        "New": 3,
+        "Contacted": 0,
+        "Qualified": 0,
+        "Won": 0,
+        "Lost": 0,
+        "Spam": 0,
+    }
     town.sell(later, selling.set_stage, Stage.QUALIFIED)
     town.sell(sooner, selling.set_stage, Stage.LOST)
     page = seller.get("/sales?stage=lost")
     assert keys(page) == [sooner]
-    assert tabs(page) == {"Open": 2, "New": 1, "Contacted": 0, "Qualified": 1, "Won": 0, "Lost": 1, "Spam": 0}
+    assert tabs(page) == {
+        "Open": 2,
+        "Stalled": 0,
+        "New": 1,
+        "Contacted": 0,
+        "Qualified": 1,
+        "Won": 0,
+        "Lost": 1,
+        "Spam": 0,
+    }
     assert keys(seller.get("/sales?stage=nonsense&page=nonsense")) == [later, none]
 
 
@@ -153,11 +171,14 @@ def test_a_lead_is_worked_from_the_first_contact_to_the_contract(seller: Browser
     page = seller.submit(f"{base}/won", end="", note="", manager="", status=422)
     assert page.errors == [
         "Choose the last day of the contract.",
+        "Enter the reference of the contract, for example “PREM-2026-014”.",
+        "Enter the price of a month, for example 4200 or 4,200.00.",
         "Say what was agreed about the price, for example “$4,200 a month, yearly in advance”.",
         "Name the Technical Account Manager.",
     ]
     end = now().date() + timedelta(days=365)
     given = {"start": now().date().isoformat(), "end": end.isoformat(), "note": "$4,200", "manager": "Emeka Obi"}
+    given |= {"reference": "PREM-2026-014", "price": "$4,200"}
     page = seller.submit(f"{base}/won", **(given | {"end": "25 Nov"}), status=422)
     assert page.errors == ["Write the day as year, month and day, for example 2026-11-25."]
     page = seller.submit(f"{base}/won", **given)
@@ -178,7 +199,7 @@ def test_a_lost_lead_is_opened_again(seller: Browser, town: Town) -> None:
     seller.submit(f"/sales/{key}/reopen")
     assert town.lead(key).stage is Stage.CONTACTED
     seller.submit(f"/sales/{key}/stage", stage="spam")
-    again = town.enquire()
+    again = town.enquire("member@lumen.example")
     seller.get(f"/sales/{key}")
     page = seller.submit(f"/sales/{key}/reopen", status=422)
     assert again in page.errors[0]
@@ -250,7 +271,7 @@ def test_a_customer_who_wrote_meanwhile_holds_back_a_contract(seller: Browser, t
     base = f"/sales/{key}/won"
     seller.get(base)
     town.enquire("member@lumen.example", need="We have decided against it")
-    given = {"end": "2099-12-31", "note": "$1", "manager": "Emeka Obi"}
+    given = {"end": "2099-12-31", "note": "$1", "manager": "Emeka Obi", "reference": "P-1", "price": "1"}
     seller.submit(base, **(given | {"manager": ""}), status=422)
     page = seller.submit(base, **given, status=409)
     assert "sent the form again" in page.at("conflict")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import databases
 import pytest
-from factories import AURORA, HARBOR, LUMEN, NORTHWIND, SELLER, Town, now
+from factories import AURORA, HARBOR, LUMEN, NORTHWIND, SELLER, Town, contract, now
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -30,7 +31,7 @@ from models.tickets import TicketState
 
 OTHER = "sales2@support.example"
 TODAY = now().date()
-CONTRACT = Contract(TODAY - timedelta(days=1), TODAY + timedelta(days=365), "$4,200 a month", "Emeka Obi")
+CONTRACT = replace(contract(note="$4,200 a month"), start=TODAY - timedelta(days=1))
 
 
 def letters(town: Town, kind: Letter) -> list[str]:

@@ -79,6 +79,13 @@ def facts(**changed: object) -> dict[str, object]:
         "ends": "Wed 9 Dec, 09:30 (Europe/Berlin)",
         "waited": "Mon 23 Nov, 09:30",
         "office": False,
+        "parts": [
+            (
+                "Next steps that are due",
+                [{"words": "LEAD-1 Aurora Games", "step": "Call", "url": "https://help.example/sales/LEAD-1"}],
+            )
+        ],
+        "contracts": ["Harbor Logistics: Wed 2 Dec"],
         "offline": False,
         "since": "Mon 23 Nov, 09:30",
     } | changed
