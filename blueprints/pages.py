@@ -169,6 +169,8 @@ class Shell:
             yield link("Reports", "/reports")
         if may(Permission.SALES):
             yield link("Sales inbox", "/sales")
+        if may(Permission.FIGURES):
+            yield link("Business", "/business")
         if may(Permission.DELIVERY):
             yield link("Mail", "/delivery")
         if may(Permission.ADMINISTRATION):

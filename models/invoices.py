@@ -80,7 +80,7 @@ class Invoice(Model):
     """An invoice that is paid, or a credit note; both as they were on their day."""
 
     __tablename__ = "invoices"
-    __table_args__ = (Index(None, "organization_id", "issued_at", "id"),)
+    __table_args__ = (Index(None, "organization_id", "issued_at", "id"), Index(None, "issued_at"))
 
     number: Mapped[str] = mapped_column(String(20), unique=True)
     kind: Mapped[InvoiceKind]

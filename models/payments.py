@@ -107,7 +107,11 @@ class Payment(Model):
     """One intent to charge, to give back, or to save a card."""
 
     __tablename__ = "payments"
-    __table_args__ = (Index(None, "organization_id", "created_at", "id"), Index(None, "state", "next_at"))
+    __table_args__ = (
+        Index(None, "organization_id", "created_at", "id"),
+        Index(None, "state", "next_at"),
+        Index(None, "kind", "state", "created_at"),
+    )
 
     public_id: Mapped[str] = mapped_column(String(40), unique=True)
     kind: Mapped[PaymentKind]

@@ -22,6 +22,7 @@ class Permission(Labelled):
     REPORTS = "reports", "see how many requests there were, and how first replies were kept"
     DUTY = "duty", "keep the on-call list, and see what each agent did"
     SALES = "sales", "work the enquiries about the Premium plan"
+    FIGURES = "figures", "see plans, revenue, renewals and the pipeline in figures"
     DELIVERY = "delivery", "see mail that could not be delivered, and send it again"
     ADMINISTRATION = (
         "administration",
@@ -55,8 +56,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.OWNER: _CUSTOMER | {P.BILLING, P.MEMBERS},
     Role.AGENT: _EVERYONE | {P.DESK, P.ANSWER, P.DELIVERY, P.REPORTS},
     Role.DUTY_MANAGER: frozenset({P.DUTY}),
-    Role.SALES: _EVERYONE | {P.SALES},
-    Role.ADMINISTRATOR: _EVERYONE | {P.DELIVERY, P.ADMINISTRATION, P.REPORTS},
+    Role.SALES: _EVERYONE | {P.SALES, P.FIGURES},
+    Role.ADMINISTRATOR: _EVERYONE | {P.DELIVERY, P.ADMINISTRATION, P.REPORTS, P.FIGURES},
 }
 
 ORGANIZATION_ROLES = (Role.OWNER, Role.BILLING_ADMIN, Role.MEMBER)

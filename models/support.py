@@ -104,7 +104,8 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
 # The business hours, and which plans were ever bought: each first month is free once.
 _HOURS_AND_PLANS = (
     ("hours", HOURS),
-    ("had", select(Term.plan).where(Term.organization_id == bindparam("organization")).distinct()),
+    # Grouped, not "distinct": that would compare the columns of the hours, which not every database can.
+    ("had", select(Term.plan).where(Term.organization_id == bindparam("organization")).group_by(Term.plan)),
 )
 
 

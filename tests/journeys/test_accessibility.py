@@ -125,6 +125,7 @@ PAGES = {
             "/admin/audit",
             "/admin/tax",
             "/admin/webhooks",
+            "/business",
             "/admin/webhooks/1",
             "/admin/organizations/aurora-games/payment",
             "/admin/audit?person=x@y.example",
@@ -136,7 +137,7 @@ NO_PAGES = {
     *("console.start", "help_center.old_landing", "help_center.old_door", "help_center.old_requests"),
     *("auth.open_reset", "auth.open_set_up", "auth.set_up", "ops.alive", "ops.ready", "assets.show"),
     *("attachments.show", "demo.show", "invited.open_link", "reports.export", "reports.export_scorecard"),
-    *("reports.export_agents", "papers.invoice", "sales.export"),
+    *("reports.export_agents", "papers.invoice", "sales.export", "figures.export"),
     *("composing.presence", "queues.changed", "live.request_changes", "live.desk_changes", "views.show"),
     # The journeys of buying look at these: a payment must be under way.
     *("payments.show", "payments.ask", "cardholder.card", "cardholder.confirm"),

@@ -78,6 +78,11 @@ def deliver(town: Town) -> Iterator[Deliver]:
     extensions._outside[:] = before
 
 
+def one(town: Town) -> str:
+    """The address of the one receiver's page."""
+    return f"{PAGE}/{town.scalars(select(Endpoint.id))[0]}"
+
+
 def test_a_lead_reaches_the_receiver_signed_with_its_own_secret(
     named: Browser, town: Town, receiver: Receiver, deliver: Deliver
 ) -> None:
@@ -90,7 +95,7 @@ def test_a_lead_reaches_the_receiver_signed_with_its_own_secret(
         ("lead.stage", key, "contacted"),
     ]
     assert bodies[0]["data"]["organization"] == AURORA
-    page = named.get(f"{PAGE}/1")
+    page = named.get(one(town))
     (secret,) = [page.words(e) for e in page.all("code") if page.words(e).startswith("whsec_")]
     headers, body = receiver.heard[0]
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
@@ -102,11 +107,11 @@ def test_a_lead_reaches_the_receiver_signed_with_its_own_secret(
         assert secret not in str([vars(row) for row in session.scalars(select(Endpoint))])
 
 
-def test_a_new_secret_signs_what_follows(named: Browser, receiver: Receiver, deliver: Deliver) -> None:
-    first = named.get(f"{PAGE}/1").main
-    named.submit(f"{PAGE}/1/secret")
-    assert named.get(f"{PAGE}/1").main != first
-    named.submit(f"{PAGE}/1/test")
+def test_a_new_secret_signs_what_follows(named: Browser, town: Town, receiver: Receiver, deliver: Deliver) -> None:
+    first = named.get(one(town)).main
+    named.submit(f"{one(town)}/secret")
+    assert named.get(one(town)).main != first
+    named.submit(f"{one(town)}/test")
     assert deliver() == 1
     assert json.loads(receiver.heard[0][1])["type"] == "test"
 
@@ -115,9 +120,9 @@ def test_what_fails_is_shown_tried_again_and_sent_once_more_under_its_id(
     named: Browser, town: Town, receiver: Receiver, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.answers = [500, 410]
-    named.submit(f"{PAGE}/1/test")
+    named.submit(f"{one(town)}/test")
     assert deliver() == 1
-    page = named.get(f"{PAGE}/1")
+    page = named.get(one(town))
     assert "The receiver answers 500." in page.main
     assert "Tried again" in page.main
     again = next((f.action for f in page.forms if f.action.endswith("/again")), None)
@@ -125,11 +130,11 @@ def test_what_fails_is_shown_tried_again_and_sent_once_more_under_its_id(
     real = extensions.clock.now
     monkeypatch.setattr(extensions.clock, "now", lambda: real() + GAPS[0] * 2)
     assert deliver() == 1
-    page = named.get(f"{PAGE}/1")
+    page = named.get(one(town))
     assert "Given up" in page.main
     named.submit(next(f.action for f in page.forms if f.action.endswith("/again")))
     assert deliver() == 1
-    assert "Delivered" in named.get(f"{PAGE}/1").main
+    assert "Delivered" in named.get(one(town)).main
     assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
     (hook,) = town.scalars(select(Hook))
     assert hook.give_up_at - hook.created_at > TRIED_FOR
@@ -139,13 +144,14 @@ def test_a_removed_receiver_is_told_nothing_more(
     named: Browser, town: Town, receiver: Receiver, deliver: Deliver
 ) -> None:
     town.enquire("owner@aurora.example", AURORA)
-    named.get(f"{PAGE}/1")
-    page = named.submit(f"{PAGE}/1/remove")
+    path = one(town)
+    named.get(path)
+    page = named.submit(f"{path}/remove")
     assert "Nobody is told yet" in page.main
     assert deliver() == 0
     assert receiver.heard == []
     assert [hook.last_error for hook in town.scalars(select(Hook))] == ["The receiver was removed."]
-    assert named.get(f"{PAGE}/1", status=404)
+    assert named.get(path, status=404)
     kinds = town.scalars(select(Event.kind).where(Event.kind.in_([EventKind.HOOK_ADDED, EventKind.HOOK_REMOVED])))
     assert kinds == [EventKind.HOOK_ADDED, EventKind.HOOK_REMOVED]
 
@@ -184,10 +190,10 @@ def test_a_name_that_leads_inside_later_is_refused_at_send(
     administrator: Browser, town: Town, leads_to: Callable[[str], None]
 ) -> None:
     administrator.submit(PAGE, **GIVEN)
-    administrator.submit(f"{PAGE}/1/test")
+    administrator.submit(f"{one(town)}/test")
     leads_to("10.0.0.7")
     deliver_hook(lambda: Session(town.engine), extensions.outside().hooks, extensions.clock)
-    assert "inside a private network" in administrator.get(f"{PAGE}/1").main
+    assert "inside a private network" in administrator.get(one(town)).main
 
 
 def test_sent_twice_a_receiver_is_named_once(administrator: Browser, town: Town) -> None:
