@@ -186,6 +186,7 @@ class Settings:
         "cdn", _one_of("cdn", "self"), "Where browsers get htmx: cdn, or self without internet."
     )
     mail_from: str = _setting("support@localhost.localdomain", _mail, "Sender of all mail.")
+    mail_replies: str = _setting("", _mail, "Where answers go, with +TOKEN, for `flask mail-in`. Empty: none are read.")
     site_name: str = _setting("Help Center", _text, "Name of the portal in mail.")
     smtp_host: str = _setting("", _host, "Mail server. Empty: mail goes to DATA_FOLDER/mail (demo) or waits (real).")
     smtp_port: int = _setting(25, _number(1, 65535), "Mail server's port.")
@@ -236,9 +237,7 @@ class Settings:
         "", _scanner, "ClamAV's clamd, as host:port or path of its socket. Empty: nothing is scanned."
     )
     clamd_timeout: int = _setting(30, _number(1, 120), "Seconds in which a file must be scanned.")
-    webhook_url: str = _setting(
-        "", public_url, "Where on-call alerts go as Standard Webhooks, https only. Empty: they go by mail alone."
-    )
+    webhook_url: str = _setting("", public_url, "Where on-call alerts go as Standard Webhooks beside mail: https.")
     webhook_secret: str = _setting("", _webhook_secret, "Signs webhooks: whsec_ and 24 to 64 bytes in base64.")
     argon2_memory_kib: int = _setting(19456, _number(8, 1048576), "Memory for hashing one password (OWASP's figure).")
     argon2_rounds: int = _setting(2, _number(1, 20), "Rounds for hashing one password.")

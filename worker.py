@@ -99,7 +99,9 @@ def hook_one() -> int:
 
 def write_letter(message: Message, session: Session) -> EmailMessage:
     """Return the letter of an outbox row; raises Undeliverable when there is nobody to write to."""
-    return outside().letters.write(message.kind.value, facts_of(message, session, outside().settings.base_url))
+    chosen = outside().settings
+    facts = facts_of(message, session, chosen.base_url, replies_to=chosen.mail_replies)
+    return outside().letters.write(message.kind.value, facts)
 
 
 def do_chores(stop: Event) -> None:

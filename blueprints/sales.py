@@ -10,10 +10,10 @@ from flask import Blueprint, request, stream_with_context
 from blueprints.access import actor, held, let_go, requires, roles
 from blueprints.pages import Answer, conflict, download, invalid, page, page_here, see_other, zone_here
 from blueprints.uploads import given_key
-from extensions import clock, db
+from extensions import clock, db, outside
 from forms.base import Form, choices
-from forms.sales import NoteForm, OwnerForm, StageForm, StepForm, WonForm
-from models import selling
+from forms.sales import MessageForm, NoteForm, OwnerForm, StageForm, StepForm, WonForm
+from models import lead_mail, selling
 from models.base import Refused, token
 from models.catalogue import PlanName
 from models.leads import Lead, Stage, inbox_of
@@ -120,16 +120,20 @@ def _shown(lead: Lead, form: Form | None = None, **more: Any) -> dict[str, Any]:
         "owner": OwnerForm(formdata=None, owner=str(lead.owner_id or "")),
         "step": StepForm(formdata=None, step=lead.next_step, on=lead.next_on),
         "note": NoteForm(held()) if held() else NoteForm(formdata=None),
+        "message": MessageForm(formdata=None),
     }
     forms |= {name: form for name, blank in forms.items() if form is not None and type(form) is type(blank)}
     forms["owner"].owner.choices = choices([("", "Nobody"), *((str(p.id), p.name) for p in people)])
-    forms["note"].key.data = forms["note"].key.data or token()
+    for name in ("note", "message"):
+        forms[name].key.data = forms[name].key.data or token()
     return {
         "lead": lead,
         "forms_": forms,
         "refused": form,
         "seen": seen,
         "history": history,
+        "mails": lead_mail.mails_of(lead) if any(entry.mail for entry in history) else {},
+        "answers": bool(outside().settings.mail_replies),
         "age": age_of(lead, now=now),
         "now": now,
         "touch": touch_of(lead, now=now),
@@ -235,6 +239,24 @@ def add_note(key: str) -> Answer:
     let_go()
     db.session.commit()
     return see_other(f"/sales/{lead.key}", good="Note added. Customers do not see it.")
+
+
+@bp.post("/sales/<key:key>/messages")
+@requires(Permission.SALES)
+def write(key: str) -> Answer:
+    lead, form = _lead(key), MessageForm()
+    if result_of(actor(), given_key()) is not None:
+        return see_other(f"/sales/{lead.key}")
+    try:
+        if not form.validate():
+            return invalid("sales/show.html", **_shown(lead, form))
+        lead_mail.write(lead, actor(), form.message.data or "", now=clock.now())
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("sales/show.html", **_shown(lead, form))
+    settle(actor(), given_key(), lead.key, now=clock.now())
+    db.session.commit()
+    return see_other(f"/sales/{lead.key}", good=f"The mail to {lead.sender.name} is on its way.")
 
 
 @bp.get("/sales/<key:key>/renew")

@@ -114,3 +114,18 @@ class WonForm(Form):
     def _cents(self, written: str) -> int | None:
         plain = re.fullmatch(r"\$? ?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,9})(?:\.([0-9]{2}))?", written, re.ASCII)
         return int(plain[1].replace(",", "")) * 100 + int(plain[2] or 0) if plain else None
+
+
+class MessageForm(Form):
+    """A mail to the customer."""
+
+    # Carried by the form so that sending it twice sends one mail.
+    key = HiddenField(validators=[Length(max=40)])
+    message = TextAreaField(
+        "Write to the customer",
+        filters=[tidied],
+        validators=[
+            DataRequired("Write your message first."),
+            Length(max=TEXT_MOST, message=f"Shorten the message to {TEXT_MOST:,} characters."),
+        ],
+    )

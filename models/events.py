@@ -50,6 +50,8 @@ class EventKind(Labelled):
     LEAD_STAGE = "lead.stage", "changed the stage"
     LEAD_OWNER = "lead.owner", "changed the owner"
     LEAD_NOTED = "lead.noted", "added a note"
+    LEAD_WROTE = "lead.wrote", "wrote to the customer"
+    LEAD_ANSWERED = "lead.answered", "answered by mail"
     LEAD_RENEWED = "lead.renewed", "renewed the contract"
     LEAD_STEP = "lead.step", "changed the next step"
     CONTRACT_STARTED = "organization.contract", "activated Premium by contract"

@@ -5,6 +5,7 @@ Sources: product rules 9.6 and 10. What sales does with a lead is in selling.py,
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
@@ -95,6 +96,8 @@ class Lead(Model):
     # By when sales is to be in touch for the first time, and when it was; null for both where nothing was promised.
     touch_by: Mapped[datetime | None]
     first_touch_at: Mapped[datetime | None]
+    # Unguessable: who answers a mail about the lead carries it back.
+    thread: Mapped[str] = mapped_column(String(40), unique=True, default=lambda: secrets.token_hex(16))
     revision: Mapped[int] = mapped_column(default=1)
 
     organization: Mapped[Organization] = relationship(foreign_keys=[organization_id], lazy="joined", innerjoin=True)
@@ -336,14 +339,14 @@ def tell_systems(lead: Lead, kind: str, *, now: datetime, **more: str) -> None:
     queue_hook(session_of(lead), Topic.LEADS, kind, facts | more, now=now)
 
 
-def note_lead(lead: Lead, actor: Person, kind: EventKind, *, now: datetime, **data: object) -> Event:
+def note_lead(lead: Lead, actor: Person | None, kind: EventKind, *, now: datetime, **data: object) -> Event:
     """Record what happened to a lead; no customer's timeline shows it."""
     lead.updated_at = now
     event = record(
         session_of(lead),
         kind,
         now=now,
-        actor_id=actor.id,
+        actor_id=actor.id if actor else None,
         organization_id=lead.organization_id,
         lead_id=lead.id,
         internal=True,

@@ -26,7 +26,7 @@ from models.payments import Payment, PaymentState
 from models.payments import words_of as words_of_payment
 from models.people import Person, digest
 from models.permissions import Permission, Role, allowed
-from models.sales_letters import lead_facts, reminder_facts
+from models.sales_letters import answered_facts, lead_facts, message_facts, reminder_facts
 from models.tickets import Comment, Ticket, TicketState, tickets_of
 from models.waiting import words_of
 from models.wording import day, stamp
@@ -54,8 +54,10 @@ _CHANGES = (
 )
 
 
-def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any]:
+def facts_of(message: Message, session: Session, base_url: str, *, replies_to: str = "") -> dict[str, Any]:
     """Return the facts that `Letters.write` needs for the message; links begin with `base_url` and are absolute.
+
+    `replies_to` is the address that answers go to, or "".
 
     Raises Undeliverable when nobody is to read it: a person who is deactivated, or may no longer see the ticket; a
     reply that is gone or an internal note; a link that is used up.
@@ -79,6 +81,8 @@ def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any
         }
     if message.kind is Letter.PASSWORD_CHANGED:
         return facts | {"url": f"{base_url}/reset-password"}
+    if message.kind is Letter.LEAD_MESSAGE:
+        return facts | message_facts(message, person, session, base_url, replies_to)
     tell = _ticket_facts
     for kinds, about in (
         (_OF_LEADS, lead_facts),
@@ -87,6 +91,7 @@ def facts_of(message: Message, session: Session, base_url: str) -> dict[str, Any
         ({Letter.REFUND_FAILED}, _refund_facts),
         ({Letter.DRAFT_READY}, _draft_facts),
         ({Letter.LEAD_REMINDER}, reminder_facts),
+        ({Letter.LEAD_ANSWERED}, answered_facts),
     ):
         tell = about if message.kind in kinds else tell
     return facts | tell(message, person, session, base_url)

@@ -62,6 +62,8 @@ class Letter(Labelled):
     PLAN_PENDING = "plan_pending", "Downgrade scheduled"
     PLAN_CHANGED = "plan_changed", "Plan changed"
     LEAD_RECEIVED = "lead_received", "Enquiry received"
+    LEAD_MESSAGE = "lead_message", "Mail of sales"
+    LEAD_ANSWERED = "lead_answered", "Answer to sales"
     LEAD_REMINDER = "lead_reminder", "What sales has to do today"
     LEAD_ALERT = "lead_alert", "New enquiry for sales"
     SIGN_IN_RESET = "sign_in_reset", "Link for a new password"

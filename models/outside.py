@@ -33,6 +33,24 @@ class Mailer(Protocol):
 
 
 @dataclass(frozen=True)
+class Arrived:
+    """A mail that came in: who says to have sent it, where it went, what it answers, and its own words.
+
+    `quoted` is what stood below them; `files` are the names of what was attached; `automatic` says that no person
+    wrote it. Nothing of it is proven.
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+    message_id: str
+    references: tuple[str, ...]
+    text: str
+    quoted: str
+    files: tuple[str, ...]
+    automatic: bool
+
+
+@dataclass(frozen=True)
 class Paper:
     """A document of lines and sums that is printed or sent: who is named at its head, a table, sums, small print.
 

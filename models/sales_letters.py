@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.catalogue import PlanName
+from models.lead_mail import LeadMail, reply_address
 from models.leads import Lead
 from models.organizations import Organization, role_in
 from models.outbox import Letter, Message
@@ -49,6 +50,37 @@ def reminder_facts(message: Message, person: Person | None, session: Session, ba
         ],
         "url": f"{base_url}/sales",
     }
+
+
+def message_facts(
+    message: Message, person: Person | None, session: Session, base_url: str, replies_to: str
+) -> dict[str, Any]:
+    """Return what a mail of sales to a customer says: its words, in the thread of the lead."""
+    lead = session.scalars(select(Lead).where(Lead.key == message.data["lead"])).one_or_none()
+    mail = session.get(LeadMail, message.data["mail"])
+    if lead is None or mail is None or person is None or mail.lead_id != lead.id:
+        raise Undeliverable("The lead or the person is gone.")
+    if role_in(person, lead.organization) is None:
+        raise Undeliverable("The person has left the organization.")
+    writer = session.get(Person, mail.person_id) if mail.person_id else None
+    return {
+        "key": lead.key,
+        "thread": lead.thread,
+        "organization": lead.organization.name,
+        "actor_name": writer.name if writer else "Sales",
+        "body": mail.source,
+        "body_html": mail.html,
+        "reply_to": reply_address(lead, replies_to),
+        "url": f"{base_url}/console/{lead.organization.slug}/support?tab=premium",
+    }
+
+
+def answered_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
+    """Return what a seller reads of an answer: that there is one, and where."""
+    lead = session.scalars(select(Lead).where(Lead.key == message.data["lead"])).one_or_none()
+    if lead is None or person is None or person.staff_role is not Role.SALES:
+        raise Undeliverable("The person no longer works on enquiries.")
+    return {"key": lead.key, "organization": lead.organization.name, "url": f"{base_url}/sales/{lead.key}"}
 
 
 def lead_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from models.base import Refused, session_of
 from models.catalogue import PlanName
@@ -44,13 +44,14 @@ class Contract:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a lead's timeline; `html` is a text that belongs to it, already safe."""
+    """One line of a lead's timeline; `html` is a text that belongs to it, already safe, `mail` the key of its mail."""
 
     id: int
     at: datetime
     who: str
     words: str
     html: str
+    mail: int | None = None
 
 
 def take(lead: Lead, actor: Person, *, now: datetime) -> None:
@@ -205,7 +206,7 @@ def note(lead: Lead, actor: Person, text: str, *, now: datetime) -> None:
     """Add a note that only sales reads, on an open lead or a closed one. Raises Refused for an empty one."""
     if not cleaned(text).strip():
         raise Refused("Write the note first.", "body")
-    _touch(lead, now=now)
+    touch(lead, now=now)
     _work(lead, actor, EventKind.LEAD_NOTED, now=now, note=keep_note(lead, actor, text, now=now).id)
 
 
@@ -234,7 +235,8 @@ def history_of(lead: Lead, *, now: datetime) -> list[Entry]:
 
 def changes_since(lead: Lead, actor: Person, seen: int, *, now: datetime) -> list[Entry]:
     """Return what others did on the lead after the event with the id `seen`, oldest first."""
-    return _entries(lead, Event.id > seen, Event.actor_id != actor.id, now=now)
+    others = or_(Event.actor_id != actor.id, Event.actor_id.is_(None))
+    return _entries(lead, Event.id > seen, others, now=now)
 
 
 def _entries(lead: Lead, *where: object, now: datetime) -> list[Entry]:
@@ -249,7 +251,14 @@ def _entries(lead: Lead, *where: object, now: datetime) -> list[Entry]:
     rows = session.execute(query).all()[::-1]
     notes = {one.id: one.html for one in session.scalars(select(LeadNote).where(LeadNote.lead_id == lead.id))}
     return [
-        Entry(event.id, event.at, name or "", _words(event, now), notes.get(event.data.get("note") or 0, ""))
+        Entry(
+            event.id,
+            event.at,
+            name or event.data.get("address", ""),
+            _words(event, now),
+            notes.get(event.data.get("note") or 0, ""),
+            event.data.get("mail"),
+        )
         for event, name in rows
     ]
 
@@ -282,7 +291,7 @@ def _words(event: Event, now: datetime) -> str:
 def _move(lead: Lead, actor: Person, stage: Stage, *, now: datetime, **data: str) -> None:
     before, lead.stage = lead.stage, stage
     if stage is not Stage.SPAM and stage is not Stage.NEW:
-        _touch(lead, now=now)
+        touch(lead, now=now)
     if stage in CLOSED:
         lead.closed_at, lead.open_for = now, None
         lead.next_step, lead.next_on = "", None
@@ -297,7 +306,7 @@ def _work(lead: Lead, actor: Person, kind: EventKind, *, now: datetime, **data: 
     note_lead(lead, actor, kind, now=now, **data)
 
 
-def _touch(lead: Lead, *, now: datetime) -> None:
+def touch(lead: Lead, *, now: datetime) -> None:
     """Stop the first-touch clock: a note of a talk, a mail or a stage says that somebody was in touch."""
     if lead.first_touch_at is None:
         lead.first_touch_at = now

@@ -12,8 +12,9 @@ from factories import LUMEN, NORTHWIND, SELLER, Town, contract, now
 from page import Browser
 from sqlalchemy import select
 
-from models import selling
+from models import lead_mail, selling
 from models.leads import Lead, Stage
+from models.outside import Arrived
 from models.permissions import Role
 
 
@@ -100,3 +101,43 @@ def test_a_stalled_lead_says_so(seller: Browser, town: Town) -> None:
     assert "Stalled for 9 days" in page.main
     assert "First touch is late" in page.main
     assert "Stalled for 9 days" in seller.get(f"/sales/{key}").main
+
+
+def test_sales_writes_to_the_customer_and_reads_the_answer(seller: Browser, town: Town) -> None:
+    key = town.enquire()
+    base = f"/sales/{key}"
+    seller.get(base)
+    page = seller.submit(f"{base}/messages", message="When can we *talk*?")
+    assert "The mail to" in page.at("flash")
+    assert "wrote to the customer" in page.main
+    assert "When can we talk?" in page.main
+    with town.open() as session:
+        lead = session.scalars(select(Lead).where(Lead.key == key)).one()
+        to = lead_mail.reply_address(lead, "replies@help.example")
+        arrived = Arrived("x@else.example", (to,), "<1@x>", (), "On Monday.", "> When?", ("a.pdf",), automatic=False)
+        lead_mail.take_in(session, arrived, replies_to="replies@help.example", now=now())
+    page = seller.get(base)
+    for words in ("x@else.example answered by mail", "On Monday.", "Nobody of the organization has this address"):
+        assert words in page.main, words
+    assert "Files that were not taken: a.pdf" in page.main
+    # Who has read the page before is told of the answer before anything is overwritten.
+    assert "Show the quoted text" in page.main
+
+
+def test_a_mail_sent_twice_goes_out_once(seller: Browser, town: Town) -> None:
+    key = town.enquire()
+    form, button = seller.get(f"/sales/{key}").find(f"/sales/{key}/messages")
+    entries = form.entries(button, {"message": "Hello"})
+    assert [seller.post(f"/sales/{key}/messages", entries, token="").status for _ in range(2)] == [303, 303]
+    assert town.count(lead_mail.LeadMail) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [("", "Write your message first."), ("x" * 5001, "Shorten the message to 5,000 characters.")]
+)
+def test_a_mail_that_cannot_go_keeps_its_words(seller: Browser, town: Town, text: str, error: str) -> None:
+    key = town.enquire()
+    seller.get(f"/sales/{key}")
+    page = seller.submit(f"/sales/{key}/messages", message=text, status=422)
+    assert page.errors == [error]
+    assert page.find(f"/sales/{key}/messages")[0].value_of("message") == text

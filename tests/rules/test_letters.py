@@ -79,6 +79,7 @@ def facts(**changed: object) -> dict[str, object]:
         "ends": "Wed 9 Dec, 09:30 (Europe/Berlin)",
         "waited": "Mon 23 Nov, 09:30",
         "office": False,
+        "reply_to": "",
         "parts": [
             (
                 "Next steps that are due",
