@@ -20,7 +20,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy import inspect
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from config import Settings
 from extensions import clock, db, outside
@@ -29,17 +29,14 @@ from models.directory import BadDocument, import_directory
 from models.entrance import SET_UP_LIFE, has_administrator, make_link
 from models.indexing import index_all, index_anew, is_missing
 from models.installation import KEY_MARK, fact, set_fact
-from models.lead_mail import take_in
 from models.outside import Unanswered, WrongStore
 from models.seeds import empty, found, is_demo, is_empty, plant
 from supervisor import Supervisor
-from worker import work
+from worker import take_mail, work
 
 log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
-# What mail servers take by themselves is smaller.
-MAIL_MOST = 40 * 1024 * 1024
 _NOT_READY = (
     "The database is missing or of an older version, and a dry run writes nothing. Run `make setup` first, or start "
     "the new version once."
@@ -201,29 +198,9 @@ def mail_in() -> None:
 
     Ends with 0 when it was taken or passed over, 67 when it answers nothing here, 75 when it should be tried again.
     """
-    from gateways.mail_in import read
-
-    replies_to = outside().settings.mail_replies
-    if not replies_to:
-        sys.exit("MAIL_REPLIES: say at which address answers arrive.")
-    raw = sys.stdin.buffer.read(MAIL_MOST + 1)
-    if len(raw) > MAIL_MOST:
-        print("The mail is too large.", file=sys.stderr)
-        sys.exit(69)
-    arrived = read(raw)
-    try:
-        key = take_in(db.session(), arrived, replies_to=replies_to, now=clock.now())
-        db.session.commit()
-    except IntegrityError:
-        # The same message is being taken in beside this one.
-        sys.exit(75)
-    except DBAPIError:
-        log.exception("A mail could not be taken in; the mail server should try again.")
-        sys.exit(75)
-    if key is None:
-        print("This mail answers nothing here.", file=sys.stderr)
-        sys.exit(67)
-    print(f"Taken in: {key}")
+    code, words = take_mail(sys.stdin.buffer)
+    print(words, file=sys.stderr if code else sys.stdout)
+    sys.exit(code)
 
 
 @click.command("index")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from threading import Event
+from typing import BinaryIO
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -18,6 +20,7 @@ from models.chores import close_due, note_missed, sweep
 from models.collecting import advance_due, forget_left, forget_removed
 from models.endings import tell_endings
 from models.hooks import deliver_hook
+from models.lead_mail import take_in
 from models.letters import facts_of
 from models.oncall import call_due
 from models.orphans import KEPT_FOR, drop_doomed, drop_unused
@@ -36,6 +39,8 @@ AT_ONCE = 4
 # To look for files that nobody needs, all of them must be listed.
 FILES_EVERY = 3600.0
 LONGEST_BACK_OFF = 5.0
+# What mail servers take by themselves is smaller.
+MAIL_MOST = 40 * 1024 * 1024
 
 
 def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
@@ -95,6 +100,29 @@ def deliver_one() -> int:
 def hook_one() -> int:
     """Deliver the webhook that has been due longest; return 0 when there was none, or nobody receives any."""
     return deliver_hook(lambda: Session(db.engine), outside().hooks, clock)
+
+
+def take_mail(stream: BinaryIO) -> tuple[int, str]:
+    """Take in one mail that a mail server pipes; return what it is told: a code of sysexits.h, and words."""
+    from gateways.mail_in import read
+
+    replies_to = outside().settings.mail_replies
+    if not replies_to:
+        return os.EX_CONFIG, "MAIL_REPLIES: say at which address answers arrive."
+    raw = stream.read(MAIL_MOST + 1)
+    if len(raw) > MAIL_MOST:
+        return os.EX_UNAVAILABLE, "The mail is too large."
+    arrived = read(raw)
+    try:
+        with Session(db.engine) as session:
+            key = take_in(session, arrived, replies_to=replies_to, now=clock.now())
+            session.commit()
+    except DBAPIError as trouble:
+        # Also where the same message is being taken in beside this one: the next time it is known.
+        return os.EX_TEMPFAIL, f"The database gives trouble ({type(trouble).__name__}). Try again later."
+    if key is None:
+        return os.EX_NOUSER, "This mail answers nothing here."
+    return os.EX_OK, f"Taken in: {key}"
 
 
 def write_letter(message: Message, session: Session) -> EmailMessage:

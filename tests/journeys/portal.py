@@ -38,11 +38,15 @@ class Portal:
         place = {"PORT": str(self.port), "DATA_FOLDER": str(folder), "FLASK_APP": "app:served", "PYTHONPATH": str(HERE)}
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         self.log = folder.with_name(folder.name + ".log")
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "flask", "serve"],
+        self.environment = kept | cheap | place | settings
+        self.process = self._start("serve", "wb")
+
+    def _start(self, command: str, mode: str) -> subprocess.Popen[bytes]:
+        with self.log.open(mode) as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "flask", command],
                 cwd=HERE,
-                env=kept | cheap | place | settings,
+                env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -65,6 +69,22 @@ class Portal:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+    def turn(self, days: float) -> None:
+        """Let the portal's clock be so many days ahead of the machine's."""
+        (self.folder / "clock").write_text(str(round(days * 86_400)))
+
+    def work_until(self, question: str, *values: object) -> None:
+        """Let a second worker do what is due by the clock, at once, until the question has an answer."""
+        worker = self._start("worker", "ab")
+        until = time.monotonic() + 30
+        try:
+            while not self.ask(question, *values):
+                assert time.monotonic() < until, f"the worker does not bring: {question}"
+                time.sleep(0.1)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            worker.wait(20)
 
     def end_sign_ins(self, email: str) -> None:
         """End every sign-in of the person on the server, as time or an administrator would."""

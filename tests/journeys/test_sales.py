@@ -20,6 +20,7 @@ def untouched(portal: Portal) -> Iterator[None]:
     portal.change(f"UPDATE leads SET {closed} WHERE open_for = {mine}")
     yield
     basic = "plan = 'basic', contract_start = NULL, contract_end = NULL, contract_note = NULL, account_manager = NULL"
+    basic += ", contract_reference = NULL, contract_cents = NULL"
     portal.change(f"UPDATE organizations SET {basic} WHERE slug = 'aurora-games'")
 
 
@@ -91,6 +92,19 @@ def agree(page: Page, key: str) -> None:
     expect(page.locator("#flash")).to_contain_text(f"{key} is won: Aurora Games has Premium from now on.")
 
 
+def renew(page: Page) -> None:
+    """Let the contract go on for another year, at another price."""
+    page.get_by_role("link", name="Renew the contract", exact=True).click()
+    expect(page.get_by_label("Contract reference")).to_have_value("PREM-2026-020")
+    page.get_by_role("button", name="Renew contract", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose the last day of the contract.")
+    page.get_by_label("End", exact=True).fill((datetime.now(UTC).date() + timedelta(days=730)).isoformat())
+    page.get_by_label("Price of a month, US dollars").fill("4,500")
+    page.get_by_role("button", name="Renew contract", exact=True).click()
+    expect(page.locator("#flash")).to_contain_text("The contract of Aurora Games runs until")
+    expect(page.get_by_role("region", name="Timeline")).to_contain_text("renewed the contract until")
+
+
 @pytest.mark.usefixtures("untouched")
 def test_contact_sales_until_premium_is_active(visit: Visit, portal: Portal, scripts: bool) -> None:
     need = f"A launch in March ({'with' if scripts else 'without'} JavaScript)"
@@ -109,6 +123,12 @@ def test_contact_sales_until_premium_is_active(visit: Visit, portal: Portal, scr
     agree(seller, key)
     page.reload()
     expect(page.get_by_role("region", name="Current Plan")).to_contain_text("Premium")
+    page.goto(f"{SUPPORT}?tab=premium")
+    expect(page.get_by_role("region", name="Premium", exact=True)).to_contain_text("PREM-2026-020")
+    renew(seller)
+    page.reload()
+    expect(page.get_by_role("region", name="Premium", exact=True)).to_contain_text("$4,500.00 a month")
+    page.goto(SUPPORT)
     expect(page.get_by_role("main")).to_contain_text("Premium is managed by contract")
     expect(page.get_by_role("region", name="Current Plan")).to_contain_text("Emeka Obi")
     expect(premium.get_by_role("link", name="Contact Sales")).to_have_count(0)

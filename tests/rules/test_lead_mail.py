@@ -201,5 +201,5 @@ def test_what_answers_nothing_here_is_given_back_to_the_mail_server(
 def test_without_the_setting_nothing_is_read(app: Flask, town: Town) -> None:
     assert town
     result = app.test_cli_runner().invoke(args=["mail-in"], input=b"x")
-    assert result.exit_code == 1
+    assert result.exit_code == 78
     assert "MAIL_REPLIES" in result.output
