@@ -22,6 +22,8 @@ import stripe
 from models.outside import CardDetails, CardFacts, GatewayAnswer, Unanswered, Verdict
 
 log = logging.getLogger(__name__)
+# Below this level the library writes whole answers down, and with them the secrets of cards that are being typed.
+logging.getLogger("stripe").setLevel(logging.INFO)
 
 # The version whose words this file speaks, whatever the account's default is.
 API_VERSION = "2026-10-28.endive"

@@ -9,9 +9,10 @@ from threading import Event as Gate
 
 import pytest
 from conftest import SignIn
+from everything import cells, traces
 from factories import AURORA, Town, now
 from flask import Flask
-from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy import Engine, create_engine
 from time_machine import travel
 
 import worker
@@ -28,24 +29,6 @@ PRINTED = "4242424242424242"
 
 def code_of(number: str) -> str:
     return CODES[number.startswith(("34", "37"))]
-
-
-def traces(text: str, number: str) -> list[str]:
-    """Return where the number stands in the text, however its digits are grouped."""
-    pattern = r"[ \-–.]?".join(number)
-    return [text[max(0, m.start() - 40) : m.end() + 20] for m in re.finditer(pattern, text)]
-
-
-def cells(engine: Engine) -> list[str]:
-    """Return every value of every table of the database as text, but for the keys of rows: those reach any number."""
-    found = []
-    with engine.connect() as db:
-        looked = inspect(db)
-        for table in looked.get_table_names():
-            keys = {"id", *(name for key in looked.get_foreign_keys(table) for name in key["constrained_columns"])}
-            rows = db.exec_driver_sql(f"SELECT * FROM {table}").mappings()
-            found += [str(value) for row in rows for name, value in row.items() if name not in keys]
-    return found
 
 
 def test_no_number_and_no_code_stand_anywhere(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from threading import Event as Gate
 
 import pytest
 from conftest import SignIn
+from everything import cells, traces
 from factories import AURORA, Town
 from flask import Flask
 from page import ORIGIN, Browser, Page
@@ -320,3 +322,45 @@ def test_the_demo_takes_no_live_keys(app_with: Callable[..., Flask]) -> None:
     live = {name: value.replace("_test_", "_live_") for name, value in SETTINGS.items()}
     with pytest.raises(BadSetting, match="STRIPE_SECRET_KEY: the demo's passwords are public"):
         app_with(**live)
+
+
+def test_no_number_and_no_secret_of_stripe_stands_anywhere(
+    app: Flask,
+    town: Town,
+    owner: Browser,
+    stripe: TriedStripe,
+    work: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    served, secrets = [], {SECRET_KEY, SETTINGS["STRIPE_WEBHOOK_SECRET"]}
+    for number in (DECLINES, ASKS, FINE):
+        served.append(begin(owner).html)
+        intent, one = typed(town, stripe, number), payment(town)
+        secrets.add(str(intent["client_secret"]))
+        # An answer that is lost, a forged event, and one that is signed.
+        stripe.break_down("answer lost", 1)
+        served.append(owner.post(f"{one.back}/check", {}).html)
+        assert post(app, event_of(intent, 7, "setup_intent.succeeded"), "t=1,v1=forged") == 400
+        assert tell(app, intent, 8 + len(served), "setup_intent.succeeded") == 200
+        for path in ("support", "cards", "invoices", "history"):
+            served.append(owner.get(f"/console/{AURORA}/{path}").html)
+        if one.is_open:
+            served.append(owner.post(f"{one.back}/end", {}).html)
+        with travel(time.time() + 3700, tick=True):
+            work()
+    assert (plan(town), len(stripe.double.moved())) == ("enterprise", 1)
+    with app.app_context():
+        while worker.deliver_one():
+            pass
+    data = extensions.outside().settings.data
+    kept = "".join(path.read_bytes().decode("latin-1") for path in data.rglob("*") if path.is_file())
+    written, pages = "\n".join(cells(town.engine)) + caplog.text, "\n".join(served)
+    assert "Visa ending 4242" in written
+    for number in (DECLINES, ASKS, FINE):
+        assert not traces(written + kept + pages, number), f"{number} was written"
+    for secret in secrets:
+        assert secret not in written, "a secret was written"
+        assert secret not in kept, "a secret is in a file"
+    # The page that has a card typed hands its own secret to Stripe's element; no other secret is on any page.
+    assert not [secret for secret in secrets if "_secret_" not in secret and secret in pages]
