@@ -96,7 +96,7 @@ def _northwind(world: _World, now: datetime) -> None:
     on = (now + DAY).date()
     world.work(
         lead,
-        (at + DAY, set_stage, (Stage.CONTACTED,)),
+        (at + DAY / 4, set_stage, (Stage.CONTACTED,)),
         (at + 6 * DAY, set_stage, (Stage.QUALIFIED,)),
         (at + 6 * DAY, note, ("Their legal department reads the draft. Budget is there from the new quarter.",)),
         (at + 15 * DAY, plan_next, ("Answer the questions on the draft contract", on)),

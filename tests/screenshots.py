@@ -32,6 +32,8 @@ PICTURES = [
     ("members", CUSTOMER, "/console/lumen-retail/members", DESKTOP, "light"),
     ("support-phone", CUSTOMER, "/console/lumen-retail/support", PHONE, "light"),
     ("sales-lead", "sales@support.example", "/sales/LEAD-34", DESKTOP, "light"),
+    ("sales-board", "sales@support.example", "/sales/board", DESKTOP, "light"),
+    ("business", "admin@support.example", "/business", TALL, "light"),
     ("audit-log", "admin@support.example", "/admin/audit?organization=lumen-retail", DESKTOP, "light"),
     ("business-hours", "admin@support.example", "/admin/calendars/1", (1280, 1070), "light"),
     ("back-test", "admin@support.example", "/admin/catalogue/2026-12/back-test", DESKTOP, "light"),
