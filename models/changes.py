@@ -17,7 +17,7 @@ from models.invoices import Invoice, Line, LineKind, lines_of
 from models.money import share
 from models.organizations import Organization
 from models.outbox import Letter
-from models.payments import Payment, PaymentKind, begin, check_free
+from models.payments import Payment, PaymentKind, PaymentState, begin, check_free, tell_administrators
 from models.people import Person
 from models.quotes import Quote
 from models.subscriptions import (
@@ -133,12 +133,17 @@ def _refund(running: Subscription, paid: Payment, cents: int, rate: int, *, now:
     refund = begin(
         running.organization,
         PaymentKind.REFUND,
-        quote=quote.as_facts() | {"charge": f"{paid.public_id}:charge", "offline": bool(paid.offline)},
+        quote=quote.as_facts() | {"charge": f"{paid.public_id}:charge"},
         cents=-quote.total,
         card=paid.card,
         refund_of=paid.id,
         now=now,
         alone=False,
     )
-    # The worker makes it in its next round.
-    refund.next_at = now
+    if paid.offline:
+        # No gateway knows of it: an administrator pays it back, and is told so now.
+        refund.close(PaymentState.DECLINED, now=now, reason="offline")
+        tell_administrators(refund, now=now)
+    else:
+        # The worker makes it in its next round.
+        refund.next_at = now

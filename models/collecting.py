@@ -215,9 +215,7 @@ def _next(payment: Payment, now: datetime) -> _Call | None:
         return None
     if payment.kind is PaymentKind.REFUND:
         charged, cents = str(payment.quote["charge"]), payment.cents
-        # What came without a card goes back by hand: no gateway knows of it.
-        known = GatewayAnswer(Verdict.DECLINED, "", "offline") if payment.quote.get("offline") else None
-        return _Call(REFUND, lambda gateway, payer: gateway.refund(payer, charged, cents, key=f"{key}:{REFUND}"), known)
+        return _Call(REFUND, lambda gateway, payer: gateway.refund(payer, charged, cents, key=f"{key}:{REFUND}"))
     if payment.card is None and payment.kind in {PaymentKind.CARD, PaymentKind.UPGRADE}:
         return _Call(CARD, lambda gateway, payer: gateway.look(payer, f"{key}:{CARD}"))
     return _charging(payment, now)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from sqlalchemy import select
+
 from models.base import Labelled, Refused, session_of
 from models.catalogue import PlanName, catalogue
 from models.checkout import QUOTE_HOLDS, arrears_of
@@ -79,6 +81,10 @@ def record_payment(
     `what` is the key of what was due at `quoted_at` (`due_of`). Raises Refused, naming the field, for what is not due,
     a price shown too long ago, a missing reference and a day that is still to come; Busy while a payment is under way.
     """
+    session = session_of(organization)
+    # Nothing stays open that a second administrator could run into, so they come one after the other here.
+    held = select(Organization).where(Organization.id == organization.id).with_for_update()
+    session.scalars(held.execution_options(populate_existing=True)).one()
     reference = cleaned(reference).strip()
     if not now - QUOTE_HOLDS <= quoted_at <= now:
         raise Refused("The amounts were worked out anew, since this page was open for long. Check them, then record.")
@@ -105,7 +111,7 @@ def record_payment(
     on = f"{received.day} {MONTHS[received.month - 1]} {received.year}"
     payment.offline = f"{method.label} {reference}, received on {on}"
     record(
-        session_of(organization),
+        session,
         EventKind.PAYMENT_RECORDED,
         now=now,
         actor_id=actor.id,

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
+import databases
 import pytest
+from factories import AURORA, Town, now
 from ledger import START, Ledger
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from models import endings, offline
 from models.base import Refused
 from models.catalogue import PlanName
 from models.events import Event, EventKind
 from models.invoices import InvoiceKind
+from models.organizations import Organization
 from models.outbox import Letter, Message
 from models.payments import Busy, Payment, PaymentKind, PaymentState
 from models.people import Person
@@ -164,3 +172,28 @@ def test_what_cannot_be_recorded_is_refused_and_leaves_nothing(ledger: Ledger) -
     with pytest.raises(Busy):
         record()
     assert ledger.plan == "basic"
+
+
+@pytest.mark.skipif(databases.server() is None, reason="SQLite's one writer holds its lock from the start of each post")
+def test_two_administrators_record_one_transfer_once(town: Town) -> None:
+    """Both have the page open, and press the button at the same moment."""
+    at, start, done = now(), threading.Barrier(2), []
+
+    def run() -> None:
+        with Session(town.engine) as session:
+            house = session.scalars(select(Organization).where(Organization.slug == AURORA)).one()
+            actor = session.scalars(select(Person).where(Person.email == "admin@support.example")).one()
+            given = {"reference": "PO 7", "received": at.date(), "quoted_at": at, "now": at}
+            start.wait(10)
+            with suppress(Refused, DBAPIError, StaleDataError):
+                offline.record_payment(house, actor, "enterprise", method=offline.Method.ORDER, **given)  # type: ignore[arg-type]
+                session.commit()
+                done.append(1)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert done == [1]
+    assert town.count(Payment, Payment.offline != "") == 1
