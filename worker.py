@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from threading import Event
 from typing import BinaryIO
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -20,7 +20,7 @@ from models.chores import close_due, note_missed, sweep
 from models.collecting import advance_due, forget_left, forget_removed
 from models.endings import tell_endings
 from models.hooks import deliver_hook
-from models.lead_mail import take_in
+from models.lead_mail import TooMany, take_in
 from models.letters import facts_of
 from models.oncall import call_due
 from models.orphans import KEPT_FOR, drop_doomed, drop_unused
@@ -117,9 +117,11 @@ def take_mail(stream: BinaryIO) -> tuple[int, str]:
         with Session(db.engine) as session:
             key = take_in(session, arrived, replies_to=replies_to, now=clock.now())
             session.commit()
-    except DBAPIError as trouble:
-        # Also where the same message is being taken in beside this one: the next time it is known.
-        return os.EX_TEMPFAIL, f"The database gives trouble ({type(trouble).__name__}). Try again later."
+    except DataError:
+        return os.EX_DATAERR, "This mail cannot be kept: the database takes no such text."
+    except (SQLAlchemyError, TooMany) as trouble:
+        # Also where somebody works on the lead, or the same message is being taken in beside this one.
+        return os.EX_TEMPFAIL, f"It cannot be taken in just now ({type(trouble).__name__}). Try again later."
     if key is None:
         return os.EX_NOUSER, "This mail answers nothing here."
     return os.EX_OK, f"Taken in: {key}"

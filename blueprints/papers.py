@@ -43,6 +43,7 @@ def change(org: str) -> Answer:
     organization, form = organization_of(actor(), org), DetailsForm()
     if not form.validate():
         return invalid("billing/details.html", organization=organization, form=form, theirs=None)
+    bills.hold(organization)
     known = bills.details_of(organization)
     if form.was.data != bills.mark_of(known):
         form.was.data = bills.mark_of(known)

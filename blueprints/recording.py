@@ -15,7 +15,7 @@ from forms.billing import RecordForm
 from models.base import Refused, token
 from models.catalogue import PlanName
 from models.money import dollars
-from models.offline import ARREARS, due_of, higher_plans, record_payment
+from models.offline import ARREARS, Came, due_of, higher_plans, record_payment
 from models.organizations import Organization
 from models.payments import Busy, Payment
 from models.permissions import Permission
@@ -59,9 +59,12 @@ def _recorded(organization: Organization, form: RecordForm) -> Payment:
         organization,
         actor(),
         form.what.data or "",
-        method=form.chosen_method(),
-        reference=form.reference.data or "",
-        received=form.received.data,
+        Came(
+            method=form.chosen_method(),
+            reference=form.reference.data or "",
+            received=form.received.data,
+            shown=request.form.get("cents", "")[:20],
+        ),
         quoted_at=quoted_at(organization, PlanName(organization.plan)),
         now=clock.now(),
     )

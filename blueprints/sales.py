@@ -270,6 +270,8 @@ def ask_renewal(key: str) -> Answer:
 @requires(Permission.SALES)
 def renew(key: str) -> Answer:
     lead, form = _lead(key), WonForm()
+    if result_of(actor(), given_key()) is not None:
+        return see_other(f"/sales/{lead.key}")
     if not form.validate():
         return invalid("sales/renew.html", **_renewal(lead, form))
     changes = selling.changes_since(lead, actor(), _seen(), now=clock.now())
@@ -280,6 +282,7 @@ def renew(key: str) -> Answer:
     except Refused as refused:
         form.refuse(refused)
         return invalid("sales/renew.html", **_renewal(lead, form))
+    settle(actor(), given_key(), lead.key, now=clock.now())
     db.session.commit()
     until = lead.organization.contract_end
     return see_other(f"/sales/{lead.key}", good=f"The contract of {lead.organization.name} runs until {until} now.")
@@ -329,6 +332,7 @@ def _won(lead: Lead, form: WonForm, **more: Any) -> dict[str, Any]:  # noqa: ANN
     if more.get("changes") or not form.seen.data:
         # What was read is read: only with the changes shown does the form count as newer than they are.
         form.seen.data = str(history[-1].id) if history else "0"
+    form.key.data = form.key.data or token()
     plan = PlanName(lead.organization.plan).label
     return {"lead": lead, "form": form, "plan": plan, "changes": (), **more}
 

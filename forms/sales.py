@@ -59,6 +59,8 @@ class StepForm(Form):
 class WonForm(Form):
     """The contract that makes an organization Premium."""
 
+    # Carried by the form so that sending it twice changes the contract once.
+    key = HiddenField(validators=[Length(max=40)])
     seen = HiddenField(validators=[Length(max=20)])
     start = DayField("Start", validators=[InputRequired("Choose the first day of the contract.")])
     end = DayField("End", validators=[InputRequired("Choose the last day of the contract.")])

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
+from collections.abc import Callable
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from email.utils import getaddresses
+from typing import TypeVar
 
 import nh3
 
 from models.outside import Arrived
 
-# Longer texts are cut here, which is said: the parser of replies is not made for them.
+# Longer texts are cut here, which is said.
 TEXT_MOST = 100_000
+# Where somebody's own words end is looked for so far: what tells it takes long for long texts that mean it ill.
+ANSWER_MOST = 4_000
 LANGUAGES = ["en", "de", "fr", "it", "ja", "nl", "pl", "sv", "da", "es", "cs", "ko", "zh"]
 _IDS = re.compile(r"<[^<>\s]{1,250}>")
 # RFC 3834 and what came before it: holiday notices, lists and reports of failures are read by nobody.
 _ROBOTS = re.compile(r"(?:mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?)(?:[+.-].*)?", re.IGNORECASE)
+# What the standard library raises for messages that are malformed in ways that it does not mend.
+_BROKEN = (ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError)
+T = TypeVar("T")
 
 
 def read(raw: bytes) -> Arrived:
     """Return what stands in the message; parts that cannot be read are as if they were empty."""
-    message = message_from_bytes(raw, policy=default)
-    assert isinstance(message, EmailMessage)
-    text = _text(message)
+    message = _unless_broken(lambda: message_from_bytes(raw, policy=default), EmailMessage())
+    text = _plain(_unless_broken(lambda: _text(message), ""))
     if len(text) > TEXT_MOST:
         text = text[:TEXT_MOST] + "\n[The rest of this mail is left out.]"
     fresh = _fresh(text)
@@ -38,21 +45,31 @@ def read(raw: bytes) -> Arrived:
         text=fresh,
         # What stands below is kept and folded, never thrown away.
         quoted=text[len(fresh) :].strip() if text.startswith(fresh) else ("" if fresh == text else text),
-        files=tuple(_files(message)),
-        automatic=_is_automatic(message, senders),
+        files=tuple(_unless_broken(lambda: _files(message), [])),
+        automatic=_unless_broken(lambda: _is_automatic(message, senders), True),
     )
 
 
-def _header(message: EmailMessage, name: str) -> str:
+def _unless_broken(look: Callable[[], T], otherwise: T) -> T:
     try:
-        return ", ".join(str(value) for value in message.get_all(name, []))
-    except (ValueError, IndexError, AttributeError, TypeError):
-        # Headers that the library cannot parse.
-        return ""
+        return look()
+    except _BROKEN:
+        return otherwise
+
+
+def _plain(text: str) -> str:
+    """Return the text without what no database takes: controls, and halves of characters."""
+    whole = text.encode("utf-8", "replace").decode()
+    return "".join(c for c in whole if c in "\n\t" or unicodedata.category(c) != "Cc")
+
+
+def _header(message: EmailMessage, name: str) -> str:
+    return _plain(_unless_broken(lambda: ", ".join(str(value) for value in message.get_all(name, [])), ""))
 
 
 def _addresses(message: EmailMessage, *names: str) -> list[str]:
-    found = getaddresses([_header(message, name) for name in names])
+    nothing: list[tuple[str, str]] = []
+    found = _unless_broken(lambda: getaddresses([_header(message, name) for name in names]), nothing)
     return [address.strip() for _, address in found if "@" in address and len(address) <= 320][:50]
 
 
@@ -80,12 +97,14 @@ def _fresh(text: str) -> str:
     """Return what the sender has written above what they quote; all of it where nothing else can be told."""
     from mailparser_reply import EmailReplyParser
 
-    newest = EmailReplyParser(languages=LANGUAGES).parse_reply(text=text) or ""
-    return newest.strip() or text
+    start = text[:ANSWER_MOST]
+    newest = (EmailReplyParser(languages=LANGUAGES).parse_reply(text=start) or "").strip()
+    # Who writes more than is looked at has quoted nothing within it.
+    return text if not newest or newest == start.strip() else newest
 
 
 def _files(message: EmailMessage) -> list[str]:
-    names = [str(part.get_filename() or "a file") for part in message.iter_attachments()]
+    names = [_plain(str(part.get_filename() or "a file")) for part in message.iter_attachments()]
     return [name[:100] for name in names][:20]
 
 

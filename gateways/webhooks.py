@@ -9,6 +9,8 @@ import hmac
 import ipaddress
 import socket
 import ssl
+import threading
+from contextlib import suppress
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
@@ -16,7 +18,6 @@ from urllib.parse import urlsplit
 from models.outside import HookSender, TryLater, Undeliverable
 
 TIMEOUT = 10
-_LONGEST = 64 * 1024
 
 
 class Webhooks:
@@ -85,16 +86,21 @@ class WebhookSender:
         port = self._parts.port or (443 if https else 80)
         # The name is asked once, and the address that was checked is the one that is connected to.
         address = self._address(host, port)
-        connection = HTTPConnection(host, port, timeout=TIMEOUT)
+        connection, deadline = HTTPConnection(host, port, timeout=TIMEOUT), None
         try:
             plain = socket.create_connection((address, port), timeout=TIMEOUT)
+            connection.sock = plain
+            # However slowly it answers, byte by byte: mail and alerts wait behind it.
+            deadline = threading.Timer(TIMEOUT, _cut, (connection,))
+            deadline.daemon = True
+            deadline.start()
             connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if https else plain
             path = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
             connection.request("POST", path, body, headers | {"Host": self._parts.netloc.rpartition("@")[2]})
-            response = connection.getresponse()
-            response.read(_LONGEST)
-            return response.status
+            return connection.getresponse().status
         finally:
+            if deadline is not None:
+                deadline.cancel()
             connection.close()
 
     def _address(self, host: str, port: int) -> str:
@@ -103,6 +109,13 @@ class WebhookSender:
             if not self._private and not is_public(address):
                 raise Undeliverable("The receiver’s name leads to an address inside a private network.")
         return found[0]
+
+
+def _cut(connection: HTTPConnection) -> None:
+    """End a conversation that takes too long, whoever is reading from it."""
+    with suppress(OSError):
+        if connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def is_public(address: str) -> bool:

@@ -50,6 +50,13 @@ def details_of(organization: Organization) -> BillingDetails:
     return found or BillingDetails(organization_id=organization.id, company="", address="", tax_id="", email="")
 
 
+def hold(organization: Organization) -> None:
+    """Let nobody else change the details until the transaction ends: what is read after this is the newest."""
+    session_of(organization).execute(
+        select(Organization.id).where(Organization.id == organization.id).with_for_update()
+    )
+
+
 def mark_of(details: BillingDetails) -> str:
     """Return a mark that changes when anything of the details does."""
     return digest(f"{details.company}\n{details.address}\n{details.tax_id}\n{details.email}")[:16]

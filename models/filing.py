@@ -172,7 +172,9 @@ def file_ticket(
         start_promise(ticket, now=now, hours=filing.hours)
     first_message(ticket, actor, filing.description, now=now, key=key, draft=draft)
     waited: dict[str, Any] = {}
-    if draft is not None and draft.waits_since is not None:
+    organization = filing.organization.id if filing.organization else None
+    # What waited for one organization's plan says nothing about another's.
+    if draft is not None and draft.waits_since is not None and draft.waits_for_id == organization:
         waited = {"waited": draft.waits_since.isoformat()}
         note_event(ticket, actor, EventKind.TICKET_WAITED, now=now, since=waited["waited"], plan=plan.value)
     if follows is not None:

@@ -99,6 +99,10 @@ class Then:
     period_end: datetime | None = None
     card: str = ""
     contract: tuple[date, date] | None = None
+    # What stands on the contract; "" and None where that was not written down.
+    reference: str = ""
+    contract_cents: int | None = None
+    manager: str = ""
 
 
 _PLANS = (
@@ -118,7 +122,15 @@ def had(organization: Organization, at: datetime) -> Then:
     plan = PlanName(last.data["after"])
     if last.kind in {EventKind.CONTRACT_STARTED, EventKind.CONTRACT_RENEWED}:
         begin, end = (date.fromisoformat(last.data[name]) for name in ("start", "end"))
-        return Then(at, plan, contract=(begin, end))
+        data, cents = last.data, str(last.data.get("cents", ""))
+        return Then(
+            at,
+            plan,
+            contract=(begin, end),
+            reference=data.get("reference", ""),
+            contract_cents=int(cents) if cents else None,
+            manager=data.get("manager", ""),
+        )
     inside = (Term.organization_id == organization.id) & (Term.starts_at <= at) & (Term.ends_at > at)
     paid = select(Term, Payment).outerjoin(Payment, Payment.id == Term.payment_id).where(inside, Term.plan == plan)
     row = session.execute(paid.order_by(Term.starts_at.desc(), Term.id.desc()).limit(1)).first()

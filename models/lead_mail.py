@@ -6,12 +6,12 @@ by a number in its subject. Who it comes from decides only how it is shown: it g
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, or_, select
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.base import Labelled, Model, Refused, session_of
+from models.base import Labelled, Model, Refused, session_of, to_write
 from models.events import EventKind
 from models.leads import TEXT_MOST, Lead, Stage, note_lead
 from models.organizations import Membership
@@ -21,6 +21,15 @@ from models.people import Person, folded, sellers
 from models.prose import cleaned, rendered
 from models.selling import touch
 from models.tickets import Body
+
+# More mails of one conversation within an hour wait at the mail server.
+HOURLY_MOST = 30
+# Who was told of an answer is told of the next ones after so long: they stand beside it.
+QUIET = timedelta(minutes=10)
+
+
+class TooMany(Exception):  # noqa: N818 (the sentence reads: too many came)
+    """So many mails came within the hour that this one has to wait."""
 
 
 class Way(Labelled):
@@ -73,7 +82,7 @@ def take_in(session: Session, arrived: Arrived, *, replies_to: str, now: datetim
     """Put a mail that came in on the timeline of the lead that it answers; return the lead's key, None without one.
 
     `replies_to` is the address that answers go to, with the lead's token behind a plus. Automatic mail is passed over.
-    Whoever has the lead is told; nothing is ever sent on.
+    Whoever has the lead is told; nothing is ever sent on. Raises TooMany where it has to wait.
     """
     lead = _lead_of(session, arrived, replies_to)
     if lead is None:
@@ -82,6 +91,10 @@ def take_in(session: Session, arrived: Arrived, *, replies_to: str, now: datetim
     there = (LeadMail.lead_id == lead.id) & (LeadMail.message_id == known)
     if arrived.automatic or (known and session.scalar(select(LeadMail.id).where(there)) is not None):
         return lead.key
+    lately = select(func.count(LeadMail.id)).where(LeadMail.lead_id == lead.id, LeadMail.way == Way.IN)
+    if (session.scalar(lately.where(LeadMail.created_at > now - timedelta(hours=1))) or 0) >= HOURLY_MOST:
+        raise TooMany
+    told = session.scalar(lately.where(LeadMail.created_at > now - QUIET)) or 0
     person = _sender(lead, arrived.sender)
     source = cleaned(arrived.text).strip() or "(This mail has no text.)"
     if arrived.files:
@@ -91,7 +104,7 @@ def take_in(session: Session, arrived: Arrived, *, replies_to: str, now: datetim
     note_lead(lead, person, EventKind.LEAD_ANSWERED, now=now, mail=mail.id, address=arrived.sender[:320])
     if person is not None:
         lead.touched_at = lead.sent_at = now
-    if lead.stage is not Stage.SPAM:
+    if lead.stage is not Stage.SPAM and not told:
         for seller in [lead.owner] if lead.owner is not None and lead.owner.active else sellers(session):
             queue(session, Letter.LEAD_ANSWERED, to=seller, now=now, lead=lead.key)
     return lead.key
@@ -104,8 +117,8 @@ def reply_address(lead: Lead, replies_to: str) -> str:
 
 
 def mails_of(lead: Lead) -> dict[int, LeadMail]:
-    """Return the mails of the lead by their keys (the latest two hundred)."""
-    mine = select(LeadMail).where(LeadMail.lead_id == lead.id).order_by(LeadMail.id.desc()).limit(200)
+    """Return the mails of the lead by their keys (the latest fifty)."""
+    mine = select(LeadMail).where(LeadMail.lead_id == lead.id).order_by(LeadMail.id.desc()).limit(50)
     return {mail.id: mail for mail in session_of(lead).scalars(mine)}
 
 
@@ -141,14 +154,17 @@ def _lead_of(session: Session, arrived: Arrived, replies_to: str) -> Lead | None
             tokens.append(part[2])
     # Some servers write addresses in small letters, so the token has no others.
     tokens = [token.lower() for token in tokens if 16 <= len(token) <= 40 and token.isascii()]
-    if tokens and (found := session.scalars(select(Lead).where(Lead.thread.in_(tokens)).limit(1)).first()) is not None:
-        return found
+    if tokens:
+        found = session.scalars(to_write(select(Lead).where(Lead.thread.in_(tokens)).limit(1), session, Lead)).first()
+        if found is not None:
+            return found
     own = [reference.strip("<>").rpartition("@")[0] for reference in arrived.references]
     sent = Message.public_id.in_([one for one in own if len(one) <= 40]) & (Message.kind == Letter.LEAD_MESSAGE)
     message = session.scalars(select(Message).where(sent).limit(1)).first() if own else None
     if message is None:
         return None
-    return session.scalars(select(Lead).where(Lead.key == message.data["lead"])).one_or_none()
+    mine = select(Lead).where(Lead.key == message.data["lead"])
+    return session.scalars(to_write(mine, session, Lead)).one_or_none()
 
 
 def _sender(lead: Lead, address: str) -> Person | None:

@@ -65,6 +65,7 @@ class Lead(Model):
         Index(None, "stage", "touched_at"),
         Index(None, "organization_id"),
         Index(None, "created_at", "id"),
+        Index(None, "closed_at"),
     )
 
     key: Mapped[str] = mapped_column(String(20), unique=True)

@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from models.bills import details_of
+from models.bills import details_of, seller
 from models.catalogue import PlanName, Severity
 from models.drafts import SENT, Draft
 from models.escalations import Escalation
@@ -162,6 +162,7 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
             "amount": dollars(data["cents"]),
             "reason": words_of_payment(data["reason"]),
             "offline": data["reason"] == "offline",
+            "pay_to": ", ".join(seller(session).splitlines()),
             "plan": PlanName(data["plan"]).label if data["plan"] else "",
             "last_day": f"{stamp(datetime.fromisoformat(last_day), person.time_zone, message.created_at)} "
             f"({person.time_zone})"

@@ -7,7 +7,7 @@ the mail, in one transaction. No gateway is asked, so nothing is ever under way.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
 
@@ -16,14 +16,17 @@ from models.catalogue import PlanName, catalogue
 from models.checkout import QUOTE_HOLDS, arrears_of
 from models.collecting import give
 from models.events import EventKind, record
+from models.money import dollars
 from models.organizations import Organization
 from models.payments import Payment, PaymentKind, begin
 from models.people import Person
 from models.prose import cleaned
 from models.quotes import Quote, quote_upgrade
-from models.wording import MONTHS
+from models.wording import MONTHS, zone
 
 REFERENCE_MOST = 60
+# A longer time ago is a slip of the key.
+EARLIEST = timedelta(days=366)
 ARREARS = "arrears"
 
 
@@ -65,27 +68,30 @@ def due_of(organization: Organization, what: str, *, at: datetime) -> Due:
     return Due(plan.value, f"Upgrade to {plan.label}", quote_upgrade(organization, plan, at=at))
 
 
+@dataclass(frozen=True)
+class Came:
+    """What came, as an administrator says it; `shown` is the total that the page showed, in cents as text."""
+
+    method: Method
+    reference: str
+    received: date
+    shown: str
+
+
 def record_payment(
-    organization: Organization,
-    actor: Person,
-    what: str,
-    *,
-    method: Method,
-    reference: str,
-    received: date,
-    quoted_at: datetime,
-    now: datetime,
+    organization: Organization, actor: Person, what: str, came: Came, *, quoted_at: datetime, now: datetime
 ) -> Payment:
     """Record that a transfer or a purchase order has come in full, and give what it paid for; return the payment.
 
     `what` is the key of what was due at `quoted_at` (`due_of`). Raises Refused, naming the field, for what is not due,
-    a price shown too long ago, a missing reference and a day that is still to come; Busy while a payment is under way.
+    a price shown too long ago or another one by now, a missing reference and a day that cannot be; Busy while a payment
+    is under way.
     """
     session = session_of(organization)
     # Nothing stays open that a second administrator could run into, so they come one after the other here.
     held = select(Organization).where(Organization.id == organization.id).with_for_update()
     session.scalars(held.execution_options(populate_existing=True)).one()
-    reference = cleaned(reference).strip()
+    reference, received = cleaned(came.reference).strip(), came.received
     if not now - QUOTE_HOLDS <= quoted_at <= now:
         raise Refused("The amounts were worked out anew, since this page was open for long. Check them, then record.")
     due = due_of(organization, what, at=quoted_at)
@@ -95,10 +101,13 @@ def record_payment(
         raise Refused("Enter the reference of the transfer or the number of the order.", "reference")
     if len(reference) > REFERENCE_MOST:
         raise Refused(f"Shorten the reference to {REFERENCE_MOST} characters.", "reference")
-    if received > now.date():
-        raise Refused("Enter the day on which it came: today or an earlier one.", "received")
-    if due.quote.total < 0:
-        raise Refused("Nothing is due for this: it would give money back.", "what")
+    today = now.astimezone(zone(actor.time_zone)).date()
+    if not today - EARLIEST <= received <= today:
+        raise Refused("Enter the day on which it came: today or an earlier one, within a year.", "received")
+    if due.quote.total <= 0:
+        raise Refused("Nothing is due for this. A free month begins with a card, on the organization’s Support page.")
+    if came.shown != str(due.quote.total):
+        raise Refused(f"What is due was worked out anew: {dollars(due.quote.total)}. Check it, then record.")
     payment = begin(
         organization,
         _kind(due),
@@ -109,7 +118,7 @@ def record_payment(
         now=now,
     )
     on = f"{received.day} {MONTHS[received.month - 1]} {received.year}"
-    payment.offline = f"{method.label} {reference}, received on {on}"
+    payment.offline = f"{came.method.label} {reference}, received on {on}"
     record(
         session,
         EventKind.PAYMENT_RECORDED,

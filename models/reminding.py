@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, UniqueConstraint, func, or_, select
+from sqlalchemy import ForeignKey, UniqueConstraint, delete, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model
@@ -25,6 +25,7 @@ MORNING = time(8)
 # A contract's end is told so many days before it.
 AHEAD = (60, 30, 14, 7, 1)
 LINES_MOST = 20
+KEPT_FOR = timedelta(days=90)
 
 
 class SellerReminded(Model):
@@ -50,6 +51,8 @@ def remind_sellers(session: Session, now: datetime) -> int:
         if local.time() < MORNING or today.weekday() > 4 or _was_looked_at(session, person, today):
             continue
         since = session.scalar(select(func.max(SellerReminded.day)).where(SellerReminded.person_id == person.id))
+        old = (SellerReminded.person_id == person.id) & (SellerReminded.day < today - KEPT_FOR)
+        session.execute(delete(SellerReminded).where(old))
         session.add(SellerReminded(person_id=person.id, day=today))
         facts: dict[str, Any] = todo_of(session, person, today, since=since or today - timedelta(days=1), now=now)
         if any(facts.values()):
@@ -91,7 +94,7 @@ def _contracts(session: Session, person: Person, today: date, since: date) -> li
         for start, end in zip(before, days, strict=True)
     ]
     near = (Organization.plan == PlanName.PREMIUM.value) & or_(*windows)
-    houses = session.scalars(select(Organization).where(near).order_by(Organization.contract_end).limit(100)).all()
+    houses = session.scalars(select(Organization).where(near).order_by(Organization.contract_end)).all()
     owners = _owners(session, [house.id for house in houses])
     return [
         [house.slug, house.contract_end.isoformat() if house.contract_end else ""]

@@ -127,7 +127,7 @@ def _activate(organization: Organization, actor: Person, contract: Contract, *, 
     """Let the contract set the plan; nothing renews or is charged any more."""
     # First the plan: it is refused while somebody pays.
     facts = {"start": contract.start.isoformat(), "end": contract.end.isoformat(), "reference": contract.reference}
-    start_contract(organization, actor, now=now, **facts)
+    start_contract(organization, actor, now=now, **facts, cents=str(contract.cents), manager=contract.manager)
     _write(organization, contract)
 
 
@@ -162,10 +162,16 @@ def renew(lead: Lead, actor: Person, contract: Contract, *, now: datetime) -> No
     Raises Refused, naming the field, where no contract runs, the lead did not bring it, or it would end no later.
     """
     organization = lead.organization
+    # The worker may be ending it just now: one of the two comes first.
+    held = select(Organization).where(Organization.id == organization.id).with_for_update()
+    session_of(lead).scalars(held.execution_options(populate_existing=True)).one()
     if not runs(lead):
         raise Refused("No contract of this lead runs. A new enquiry brings the next one.")
     assert organization.contract_end is not None, "what runs has an end"
-    agreed = _checked(contract, now.astimezone(zone(actor.time_zone)).date())
+    today = now.astimezone(zone(actor.time_zone)).date()
+    agreed = _checked(contract, today)
+    if agreed.start > today:
+        raise Refused("What you save holds from now on: leave the start as it is, or choose an earlier day.", "start")
     if agreed.end <= organization.contract_end:
         raise Refused(f"Choose an end after {organization.contract_end.isoformat()}, when it ends now.", "end")
     before = organization.contract_end.isoformat()
@@ -182,7 +188,8 @@ def renew(lead: Lead, actor: Person, contract: Contract, *, now: datetime) -> No
         after=PlanName.PREMIUM.value,
         was=before,
         reference=agreed.reference,
-        cents=agreed.cents,
+        cents=str(agreed.cents),
+        manager=agreed.manager,
     )
     _work(lead, actor, EventKind.LEAD_RENEWED, now=now, end=agreed.end.isoformat(), reference=agreed.reference)
     tell_systems(lead, "lead.renewed", now=now, end=agreed.end.isoformat())

@@ -54,9 +54,10 @@ class Waiting(NamedTuple):
 
 
 def words_of(draft: Draft) -> str:
-    """Return the draft's summary, or how its text begins; "" while nothing is written."""
+    """Return the draft's summary, or how its text begins; where neither is written, what says so."""
     parts = (draft.fields.get(name, [""]) for name in ("summary", "description", "body"))
-    return next((part[0].strip()[:_WORDS_MOST] for part in parts if part and part[0].strip()), "")
+    found = (part[0].strip()[:_WORDS_MOST] for part in parts if part and part[0].strip())
+    return next(found, "a text without a summary")
 
 
 def waiting_of(person: Person, *, now: datetime, organization: Organization | None = None) -> list[Waiting]:
@@ -108,6 +109,7 @@ _ALL = (
     .join(Membership, (Membership.person_id == Person.id) & (Membership.organization_id == Draft.waits_for_id))
     .where(Draft.waits_for_id == bindparam("organization"), Person.active, *_OPEN)
     .order_by(Draft.id)
+    .limit(100)
 )
 
 

@@ -139,14 +139,13 @@ class Ledger:
         """Record a transfer for what is due, or for the plan, as an administrator does."""
 
         def verb(session: Session, house: Organization, _: Person) -> str:
-            wanted = what or offline.due_of(house, "", at=self.at).key
+            due = offline.due_of(house, "" if what in {None, offline.ARREARS} else str(what), at=self.at)
+            wanted = what or due.key
             paid = offline.record_payment(
                 house,
                 session.get_one(Person, self.seller),
                 wanted,
-                method=offline.Method.TRANSFER,
-                reference="2026-1128",
-                received=self.at.date(),
+                offline.Came(offline.Method.TRANSFER, "2026-1128", self.at.date(), str(due.quote.total)),
                 quoted_at=self.at,
                 now=self.at,
             )

@@ -23,6 +23,14 @@ def upgrade():
 
 
 def downgrade():
+    left = op.get_bind().scalar(
+        sa.text("SELECT count(*) FROM subscriptions WHERE pays_offline AND standing <> 'ended'")
+    )
+    if left:
+        raise RuntimeError(
+            f"{left} plans are paid by transfer. The program before this would charge cards for them, and give money back "
+            "through a gateway that never had it: end them first."
+        )
     # What the program before this does not know it could not read. Who paid by transfer is asked for a card by it.
     op.execute("DELETE FROM events WHERE kind = 'payment.recorded'")
     op.execute("DELETE FROM endings_told WHERE kind = 'offline'")

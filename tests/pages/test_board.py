@@ -80,6 +80,14 @@ def test_a_contract_is_renewed_on_its_page(seller: Browser, town: Town, sign_in:
     assert "Price$4,500.50 a month" in customer
 
 
+def test_a_renewal_sent_twice_leads_to_the_lead(seller: Browser, town: Town) -> None:
+    key = town.enquire()
+    town.sell(key, selling.win, contract(100))
+    form, button = seller.get(f"/sales/{key}/renew").find(f"/sales/{key}/renew")
+    entries = form.entries(button, {"end": (now().date() + timedelta(days=500)).isoformat()})
+    assert [seller.post(f"/sales/{key}/renew", entries, token="").status for _ in range(2)] == [303, 303]
+
+
 @pytest.mark.parametrize("price", ["", "free", "4200.5", "4,20", "-1", "$", "99999999999", "٤٢٠٠"])
 def test_what_is_no_price_is_refused_and_given_back(seller: Browser, town: Town, price: str) -> None:
     key = town.enquire()

@@ -157,4 +157,5 @@ def test_filed_for_another_organization_it_waits_no_more(town: Town, sign_in: Si
     partner.get(f"{NEW}?draft={draft.id}")
     page = partner.submit(NEW, organization=NORTHWIND, severity="S1")
     assert page.h1 == "Zebra login is slow"
+    assert "before the plan allowed it" not in page.main, "another organization's plan is nobody's business here"
     assert "Waiting for a plan" not in partner.get(f"/console/{AURORA}/support").main

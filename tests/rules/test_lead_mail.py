@@ -130,6 +130,19 @@ def test_automatic_mail_is_passed_over(town: Town, key: str) -> None:
     assert (came(town), told(town)) == ([], [])
 
 
+def test_a_flood_waits_at_the_mail_server_and_disturbs_nobody_twice(
+    town: Town, key: str, pipe: Callable[[bytes], tuple[int, str]]
+) -> None:
+    lead = town.lead(key)
+    for number in range(lead_mail.HOURLY_MOST):
+        bring(town, answer(lead, message_id=f"<{number}@lumen.example>"))
+    assert len(told(town)) == 1
+    with pytest.raises(lead_mail.TooMany):
+        bring(town, answer(lead, message_id="<more@lumen.example>"))
+    assert pipe(written(reply_address(lead, REPLIES)))[0] == 75
+    assert len(came(town)) == lead_mail.HOURLY_MOST
+
+
 def test_spam_gets_no_mail_and_disturbs_nobody(town: Town, key: str) -> None:
     town.sell(key, selling.set_stage, Stage.SPAM)
     with pytest.raises(Refused):

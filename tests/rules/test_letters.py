@@ -88,6 +88,7 @@ def facts(**changed: object) -> dict[str, object]:
         ],
         "contracts": ["Harbor Logistics: Wed 2 Dec"],
         "offline": False,
+        "pay_to": "",
         "since": "Mon 23 Nov, 09:30",
     } | changed
 

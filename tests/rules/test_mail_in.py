@@ -93,3 +93,34 @@ def test_no_bytes_break_it(raw: bytes) -> None:
     found = read(raw)
     assert isinstance(found.text, str)
     read(b"From: a@b.example\r\nTo: =?utf-8?b?" + raw + b"\r\nContent-Type: " + raw + b"\r\n\r\n" + raw)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Content-Disposition: ;;;;filename*0*=''%",
+        b"Content-Disposition: attachment; filename*=utf-8''%ff%fe",
+        b"Content-Type: multipart/mixed; boundary=",
+        b'Content-Type: text/plain; charset="utf-7"\r\nContent-Transfer-Encoding: base64',
+        b"Message-ID: <a\x00b@c.example>",
+        b"From: =?x?q?\x00?= <a@b.example>",
+    ],
+)
+def test_malformed_headers_are_as_if_they_were_empty(header: bytes) -> None:
+    found = read(b"From: a@b.example\r\n" + header + b"\r\n\r\nHello +2AA- \x00 there\r\n")
+    everything = "".join((found.sender, found.message_id, found.text, found.quoted, *found.files, *found.recipients))
+    assert "\x00" not in everything
+    everything.encode("utf-8")
+
+
+@pytest.mark.parametrize("piece", ["On ", "On Mon, a wrote ", "> ", "From: a\n", "-----Original Message-----\n"])
+def test_text_that_means_it_ill_is_looked_at_for_a_part_only(piece: str) -> None:
+    text = (piece * 60_000)[:TEXT_MOST]
+    found = read(mail(text).as_bytes())
+    assert len(found.text) + len(found.quoted) >= len(text.strip()) - 2
+
+
+def test_a_long_answer_is_whole() -> None:
+    text = "All of it. " * 1000
+    found = read(mail(text).as_bytes())
+    assert (found.text, found.quoted) == (text.strip(), "")

@@ -145,14 +145,15 @@ def test_it_is_told_a_fortnight_ahead_once_each_period(ledger: Ledger) -> None:
 
 def test_what_cannot_be_recorded_is_refused_and_leaves_nothing(ledger: Ledger) -> None:
     def record(**changed: object) -> None:
-        given: dict[str, object] = {
-            "what": "enterprise", "method": offline.Method.ORDER, "reference": "PO 7", "received": START.date(),
-            "quoted_at": START, "now": START,
-        }  # fmt: skip
-        given |= changed
-        ledger.do(
-            lambda session, house, _: offline.record_payment(house, session.get_one(Person, ledger.seller), **given)
-        )  # type: ignore[arg-type]
+        given = {"what": "enterprise", "quoted_at": START, "now": START} | changed
+        parts = {"method": offline.Method.ORDER, "reference": "PO 7", "received": START.date(), "shown": "69900"}
+        came = offline.Came(**{name: given.pop(name, value) for name, value in parts.items()})  # type: ignore[arg-type]
+
+        def verb(session: Session, house: Organization, _: Person) -> None:
+            seller = session.get_one(Person, ledger.seller)
+            offline.record_payment(house, seller, came=came, **given)  # type: ignore[arg-type]
+
+        ledger.do(verb)
 
     for changed, field in (
         ({"what": "premium"}, "what"),
@@ -161,6 +162,9 @@ def test_what_cannot_be_recorded_is_refused_and_leaves_nothing(ledger: Ledger) -
         ({"reference": " "}, "reference"),
         ({"reference": "x" * 61}, "reference"),
         ({"received": date(2026, 2, 1)}, "received"),
+        ({"received": date(2025, 1, 1)}, "received"),
+        ({"shown": "69901"}, ""),
+        ({"what": "standard", "shown": "0"}, ""),
         ({"quoted_at": START - timedelta(minutes=31)}, ""),
         ({"quoted_at": START + timedelta(minutes=1)}, ""),
     ):
@@ -183,10 +187,10 @@ def test_two_administrators_record_one_transfer_once(town: Town) -> None:
         with Session(town.engine) as session:
             house = session.scalars(select(Organization).where(Organization.slug == AURORA)).one()
             actor = session.scalars(select(Person).where(Person.email == "admin@support.example")).one()
-            given = {"reference": "PO 7", "received": at.date(), "quoted_at": at, "now": at}
+            came = offline.Came(offline.Method.ORDER, "PO 7", at.date(), "69900")
             start.wait(10)
             with suppress(Refused, DBAPIError, StaleDataError):
-                offline.record_payment(house, actor, "enterprise", method=offline.Method.ORDER, **given)  # type: ignore[arg-type]
+                offline.record_payment(house, actor, "enterprise", came, quoted_at=at, now=at)
                 session.commit()
                 done.append(1)
 

@@ -185,6 +185,9 @@ def test_a_contract_is_renewed_and_stands_in_the_history(town: Town) -> None:
             "PREM-2",
         )
         assert had(house, MORNING + 200 * DAY).contract == (MORNING.date(), date(2027, 11, 22))
+        then = had(house, MORNING + 200 * DAY)
+        assert (then.reference, then.contract_cents, then.manager) == ("PREM-1", 420_000, "Emeka Obi")
+        assert had(house, MORNING + 301 * DAY).contract_cents == 500_000
         assert had(house, MORNING + 301 * DAY).contract == (MORNING.date(), date(2028, 11, 22))
         assert end_contracts(session, datetime(2027, 12, 1, tzinfo=UTC)) == 0
         assert end_contracts(session, datetime(2028, 12, 1, tzinfo=UTC)) == 1
@@ -202,6 +205,7 @@ def test_a_contract_is_renewed_and_stands_in_the_history(town: Town) -> None:
     [
         ({"end": date(2027, 11, 22)}, "end"),
         ({"end": date(2026, 1, 1)}, "end"),
+        ({"start": date(2027, 11, 23)}, "start"),
         ({"reference": " "}, "reference"),
         ({"cents": 0}, "price"),
         ({"cents": -1}, "price"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +18,7 @@ from receiver import Receiver
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from gateways import webhooks
 from gateways.webhooks import Webhooks, WebhookSender, is_public, key_of
 from models.hooks import Hook, Topic, deliver_hook, queue_hook
 from models.outside import HookSender, TryLater, Undeliverable
@@ -173,3 +177,23 @@ def test_a_worker_that_died_leaves_it_to_the_next(town: Town, receiver: Receiver
     assert work(town, receiver, clock) == 0
     clock.at += timedelta(minutes=3)
     assert work(town, receiver, clock) == 1
+
+
+def test_a_receiver_that_answers_byte_by_byte_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "TIMEOUT", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            conversation, _ = server.accept()
+            with conversation, suppress(OSError):
+                for _ in range(100):
+                    conversation.sendall(b"H")
+                    time.sleep(0.2)
+
+        dripping = threading.Thread(target=drip, daemon=True)
+        dripping.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with pytest.raises(TryLater):
+            WebhookSender(url, SECRET, private=True).send("msg_1", b"{}", START)
+        dripping.join(5)
+        assert not dripping.is_alive(), "the conversation goes on"
