@@ -83,8 +83,12 @@ def test(id: int) -> Answer:  # noqa: A002
 @requires(Permission.ADMINISTRATION)
 def renew(id: int) -> Answer:  # noqa: A002
     endpoint = _endpoint(id)
-    hooks.renew_secret(endpoint, actor(), now=clock.now())
-    return _done(endpoint, "There is a new signing secret. Give it to the receiver: the old one signs nothing more.")
+    try:
+        hooks.renew_secret(endpoint, actor(), now=clock.now())
+    except Refused as refused:
+        db.session.rollback()
+        return see_other(f"/admin/webhooks/{id}", warn=refused.reason)
+    return _done(endpoint, "There is a new signing secret. Give it to the receiver: the old one signs for a day more.")
 
 
 @bp.post(f"{ONE}/remove")

@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException
@@ -30,9 +31,9 @@ class Webhooks:
         self._key, self._private = key.encode(), private
         self.standing: HookSender | None = WebhookSender(url, secret, private=private) if url else None
 
-    def to(self, url: str, seed: str) -> HookSender:
-        """Return what sends to the address, signed with the secret that follows from the seed."""
-        return WebhookSender(url, self.secret_of(seed), private=self._private)
+    def to(self, url: str, seeds: Sequence[str]) -> HookSender:
+        """Return what sends to the address, signed with each of the secrets that follow from the seeds."""
+        return WebhookSender(url, *map(self.secret_of, seeds), private=self._private)
 
     def secret_of(self, seed: str) -> str:
         """Return the secret: no row holds it, and without the portal's key nobody makes it."""
@@ -51,10 +52,10 @@ class Webhooks:
 
 
 class WebhookSender:
-    """Posts to one address, signed with one secret. `private` lets it reach private addresses, for tests."""
+    """Posts to one address, signed with each of the secrets. `private` lets it reach private addresses, for tests."""
 
-    def __init__(self, url: str, secret: str, *, private: bool = False) -> None:
-        self._parts, self._key, self._private = urlsplit(url), key_of(secret), private
+    def __init__(self, url: str, *secrets: str, private: bool = False) -> None:
+        self._parts, self._keys, self._private = urlsplit(url), [key_of(secret) for secret in secrets], private
 
     def send(self, message_id: str, body: bytes, at: datetime) -> None:
         """Post one message; `at` is now.
@@ -63,13 +64,13 @@ class WebhookSender:
         (410), or its name leads to an address inside our network.
         """
         signed = b".".join((message_id.encode(), str(int(at.timestamp())).encode(), body))
-        signature = base64.b64encode(hmac.new(self._key, signed, hashlib.sha256).digest()).decode()
+        signatures = [base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode() for key in self._keys]
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "help-center",
             "webhook-id": message_id,
             "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": f"v1,{signature}",
+            "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
         }
         try:
             status = self._post(body, headers)

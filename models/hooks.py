@@ -32,6 +32,7 @@ KEPT_FOR = timedelta(days=90)
 # A receiver that is down over a weekend misses nothing.
 TRIED_FOR = timedelta(days=3)
 ENDPOINTS_MOST = 20
+BOTH_FOR = timedelta(days=1)
 
 
 class Topic(Labelled):
@@ -51,6 +52,8 @@ class Endpoint(Model):
     topics: Mapped[list[Any]]
     # Each number has a secret of its own.
     generation: Mapped[int] = mapped_column(default=1)
+    # When the newest one was made: the one before it signs as well for a day, until the receiver knows the new one.
+    renewed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     created_by: Mapped[int] = mapped_column(ForeignKey("people.id"))
     removed_at: Mapped[datetime | None]
@@ -59,6 +62,11 @@ class Endpoint(Model):
     def seed(self) -> str:
         """What the secret follows from, beside the portal's key."""
         return f"{self.public_id}:{self.generation}"
+
+    def seeds(self, now: datetime) -> list[str]:
+        """Return what the secrets follow from that sign now, the newest first."""
+        both = self.renewed_at is not None and now - self.renewed_at < BOTH_FOR
+        return [self.seed, *([f"{self.public_id}:{self.generation - 1}"] if both else [])]
 
     @property
     def topic_labels(self) -> list[str]:
@@ -139,8 +147,14 @@ def remove_endpoint(endpoint: Endpoint, actor: Person, *, now: datetime) -> None
 
 
 def renew_secret(endpoint: Endpoint, actor: Person, *, now: datetime) -> None:
-    """Sign with another secret from now on, what waits included."""
+    """Sign with another secret from now on, and for a day with the one before it as well.
+
+    Raises Refused within that day: the receiver would know neither.
+    """
+    if len(endpoint.seeds(now)) > 1:
+        raise Refused("There was a new secret within a day. Give it to the receiver first.")
     endpoint.generation += 1
+    endpoint.renewed_at = now
     record(session_of(endpoint), EventKind.HOOK_SECRET, now=now, actor_id=actor.id, url=endpoint.url)
 
 
@@ -220,7 +234,7 @@ def deliver_hook(sessions: Callable[[], Session], senders: HookSenders, clock: C
     with sessions() as session:
         hook = session.get_one(Hook, key)
         public_id, body, attempts, give_up_at = hook.public_id, hook.body, hook.attempts, hook.give_up_at
-        sender = _sender(session, hook, senders)
+        sender = _sender(session, hook, senders, clock.now())
     values: dict[str, object] = {"next_at": None}
     try:
         if clock.now() > give_up_at:
@@ -242,11 +256,12 @@ def deliver_hook(sessions: Callable[[], Session], senders: HookSenders, clock: C
     return 1
 
 
-def _sender(session: Session, hook: Hook, senders: HookSenders) -> HookSender | None:
+def _sender(session: Session, hook: Hook, senders: HookSenders, now: datetime) -> HookSender | None:
     if hook.endpoint_id is None:
         return senders.standing
     endpoint = session.get(Endpoint, hook.endpoint_id)
-    return senders.to(endpoint.url, endpoint.seed) if endpoint is not None and endpoint.removed_at is None else None
+    there = endpoint is not None and endpoint.removed_at is None
+    return senders.to(endpoint.url, endpoint.seeds(now)) if endpoint is not None and there else None
 
 
 # Somebody is called at night: that waits for no CRM.

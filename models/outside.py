@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
@@ -81,11 +81,11 @@ class HookSenders(Protocol):
     def standing(self) -> HookSender | None:
         """The receiver of the settings, if there is one."""
 
-    def to(self, url: str, seed: str) -> HookSender:
-        """Return what sends to the address, signed with the secret that follows from the seed."""
+    def to(self, url: str, seeds: Sequence[str]) -> HookSender:
+        """Return what sends to the address, signed with each of the secrets that follow from the seeds."""
 
     def secret_of(self, seed: str) -> str:
-        """Return that secret, for whoever receives."""
+        """Return the secret that follows from the seed, for whoever receives."""
 
     def check(self, url: str) -> None:
         """Raise ValueError, in words for a form, for an address that nothing is sent to; it may ask the network."""

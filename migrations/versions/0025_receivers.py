@@ -20,6 +20,7 @@ def upgrade():
         sa.Column("url", sa.String(500), nullable=False),
         sa.Column("topics", sa.JSON(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("renewed_at", Instant, nullable=True),
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("created_by", Id, nullable=False),
         sa.Column("removed_at", Instant, nullable=True),

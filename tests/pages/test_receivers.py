@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 from conftest import SignIn
 from factories import AURORA, Town
-from page import Browser
+from page import Browser, Page
 from receiver import Receiver
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,7 +22,7 @@ import extensions
 from gateways.webhooks import Webhooks
 from models import selling
 from models.events import Event, EventKind
-from models.hooks import GAPS, TRIED_FOR, Endpoint, Hook, deliver_hook
+from models.hooks import BOTH_FOR, GAPS, TRIED_FOR, Endpoint, Hook, deliver_hook
 from models.leads import Stage
 
 PAGE = "/admin/webhooks"
@@ -107,13 +107,35 @@ def test_a_lead_reaches_the_receiver_signed_with_its_own_secret(
         assert secret not in str([vars(row) for row in session.scalars(select(Endpoint))])
 
 
-def test_a_new_secret_signs_what_follows(named: Browser, town: Town, receiver: Receiver, deliver: Deliver) -> None:
-    first = named.get(one(town)).main
-    named.submit(f"{one(town)}/secret")
-    assert named.get(one(town)).main != first
-    named.submit(f"{one(town)}/test")
+def secret_on(page: Page) -> str:
+    return next(page.words(e) for e in page.all("code") if page.words(e).startswith("whsec_"))
+
+
+def signature(secret: str, headers: dict[str, str], body: bytes) -> str:
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    made = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(made).decode()}"
+
+
+def test_a_new_secret_signs_beside_the_old_one_for_a_day(
+    named: Browser, town: Town, receiver: Receiver, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = one(town)
+    old = secret_on(named.get(path))
+    new = secret_on(named.submit(f"{path}/secret"))
+    assert old != new
+    named.submit(f"{path}/test")
     assert deliver() == 1
-    assert json.loads(receiver.heard[0][1])["type"] == "test"
+    headers, body = receiver.heard[0]
+    assert headers["webhook-signature"].split() == [signature(new, headers, body), signature(old, headers, body)]
+    assert "within a day" in named.submit(f"{path}/secret").at("flash")
+    assert secret_on(named.get(path)) == new
+    named.submit(f"{path}/test")
+    real = extensions.clock.now
+    monkeypatch.setattr(extensions.clock, "now", lambda: real() + BOTH_FOR)
+    assert deliver() == 1
+    headers, body = receiver.heard[1]
+    assert headers["webhook-signature"] == signature(new, headers, body)
 
 
 def test_what_fails_is_shown_tried_again_and_sent_once_more_under_its_id(
