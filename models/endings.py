@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.base import Labelled, Model
 from models.cards import Card
 from models.catalogue import PlanName
+from models.money import dollars
 from models.numbers import hold
 from models.organizations import Organization
 from models.outbox import Letter
@@ -59,7 +60,7 @@ def tell_endings(session: Session, now: datetime) -> int:
 
 
 def _soon(session: Session, kind: Ending, now: datetime) -> Iterator[tuple[Organization, date, str]]:
-    """Yield what ends soon and was not told, with its day (UTC) and the card that pays, at most fifty."""
+    """Yield what ends soon and was not told, with its day (UTC) and what pays or what it costs, at most fifty."""
     until = now + kind.ahead
     if kind is Ending.CONTRACT:
         told = exists().where(Told.organization_id == Organization.id, Told.day == Organization.contract_end)
@@ -78,7 +79,7 @@ def _soon(session: Session, kind: Ending, now: datetime) -> Iterator[tuple[Organ
         told = told.where(Told.day > now.date() - kind.ahead, Told.day <= until.date())
         sending = select(Subscription).where(Subscription.standing == Standing.ACTIVE, near, ~told)
         for one in session.scalars(sending.order_by(Subscription.period_end).limit(BATCH)).all():
-            yield one.organization, one.period_end.astimezone(UTC).date(), ""
+            yield one.organization, one.period_end.astimezone(UTC).date(), dollars(one.floor_cents)
         return
     paying = select(Subscription, Card).join(Card, Card.default_for == Subscription.organization_id)
     paying = paying.where(Subscription.standing == Standing.ACTIVE).order_by(Subscription.period_end).limit(BATCH)

@@ -153,16 +153,17 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
         }
     if person is None:
         raise Undeliverable("The person has left the organization.")
+    pay_to = ", ".join(seller(session).splitlines())
     if message.kind is Letter.ENDS_SOON:
         ends, plan = day(date.fromisoformat(data["on"]), message.created_at.date()), PlanName(organization.plan).label
-        return facts | {"what": data["what"], "on": ends, "card": data.get("card", ""), "plan": plan}
+        return facts | {"what": data["what"], "on": ends, "card": data.get("card", ""), "plan": plan, "pay_to": pay_to}
     if message.kind is Letter.PAYMENT_FAILED:
         last_day = data["last_day"]
         return facts | {
             "amount": dollars(data["cents"]),
             "reason": words_of_payment(data["reason"]),
             "offline": data["reason"] == "offline",
-            "pay_to": ", ".join(seller(session).splitlines()),
+            "pay_to": pay_to,
             "plan": PlanName(data["plan"]).label if data["plan"] else "",
             "last_day": f"{stamp(datetime.fromisoformat(last_day), person.time_zone, message.created_at)} "
             f"({person.time_zone})"

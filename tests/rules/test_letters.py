@@ -263,3 +263,15 @@ def test_a_folder_that_cannot_be_written_means_later(tmp_path: Path) -> None:
     (tmp_path / "mail").write_text("a file where the folder should be")
     with pytest.raises(TryLater):
         FolderMailer(tmp_path / "mail").send(letters().write(Letter.TICKET_FILED, facts()))
+
+
+def test_who_pays_by_transfer_is_told_the_price_and_where_to() -> None:
+    to = "Cloud Support Ltd., IBAN DE00 1234"
+    soon = arrive(letters().write(Letter.ENDS_SOON, facts(what="offline", card="$699.00", pay_to=to)))
+    due = arrive(letters().write(Letter.PAYMENT_FAILED, facts(offline=True, pay_to=to, retry="")))
+    for letter in (soon, due):
+        for part in parts(letter):
+            assert to in " ".join(part.split())
+    assert "costs $699.00 a month" in " ".join(parts(soon)[0].split())
+    assert due["Subject"].endswith("is due")
+    assert "not tried again" not in parts(due)[0]
