@@ -46,6 +46,7 @@ class Group(Labelled):
     MACROS = "macro", "Macros"
     CALENDARS = "calendar", "Business hours"
     INSTALLATION = "installation", "Installation"
+    WEBHOOKS = "webhook", "Webhooks"
     AUDIT = "audit", "Audit log"
 
     @property

@@ -73,7 +73,7 @@ class EventKind(Labelled):
     CARD_DEFAULT = "card.default", "changed the default card"
     CARD_UPDATED = "card.updated", "was told by the bank of a renewed card"
     CARD_REMOVED = "card.removed", "removed a card"
-    BILLING_CHANGED = "billing.changed", "changed what invoices say"
+    BILLING_CHANGED = "organization.billing", "changed what invoices say"
     SELLER_CHANGED = "installation.seller", "changed who issues invoices"
     HOOK_ADDED = "webhook.added", "named a receiver of webhooks"
     HOOK_REMOVED = "webhook.removed", "removed a receiver of webhooks"

@@ -47,7 +47,7 @@ def upgrade():
 
 def downgrade():
     # What the program before this does not know it could not read.
-    op.execute("DELETE FROM events WHERE kind IN ('billing.changed', 'installation.seller')")
+    op.execute("DELETE FROM events WHERE kind IN ('organization.billing', 'installation.seller')")
     op.execute("UPDATE invoices SET card = SUBSTR(card, 1, 60)")
     with op.batch_alter_table("invoices") as invoices:
         invoices.alter_column("card", existing_type=sa.String(160), type_=sa.String(60), existing_nullable=False)
