@@ -232,7 +232,7 @@ def _charges() -> type:
 
 TestCompany = Company.TestCase
 TestCompany.settings = settings(
-    max_examples=databases.examples(60),
+    max_examples=databases.examples(40),
     stateful_step_count=30,
     deadline=None,
     # What is found here is short enough to be read as it is: shrinking it takes minutes.
@@ -241,4 +241,4 @@ TestCompany.settings = settings(
     derandomize=True,
 )
 TestCompanyAtStripe = CompanyAtStripe.TestCase
-TestCompanyAtStripe.settings = settings(TestCompany.settings, max_examples=databases.examples(20))
+TestCompanyAtStripe.settings = settings(TestCompany.settings, max_examples=databases.examples(14))
