@@ -368,8 +368,7 @@ class Browser:
         if page.is_html and not (300 <= page.status < 400):
             faults += headers_faults(page)
             known = (page.path, _TOKENS.sub("", page.html))
-            # A page is the same whatever database it came from: its HTML is looked at where the database costs least.
-            if known not in _GOOD and databases.server() is None:
+            if known not in _GOOD and databases.server() is None:  # its HTML is the same on all databases
                 faults += faults_of(page, self._routes)
             if not faults:
                 _GOOD.add(known)
