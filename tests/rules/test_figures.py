@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from ledger import Ledger
+from sqlalchemy import update
 
+from models.cards import Card
 from models.catalogue import PlanName
-from models.figures import Dunning, FirstTouch, Move, figures, sheet_of
+from models.figures import Dunning, Figures, FirstTouch, Move, figures, sheet_of
 from models.leads import Enquiry, Lead, Stage, submit
 from models.organizations import Organization
 from models.payments import PaymentState
@@ -25,15 +27,13 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path)
 
 
-def found(ledger: Ledger, months: int = 12):  # noqa: ANN201
-    return ledger.do(lambda session, _, __: figures(session, months, now=ledger.at))
+def found(ledger: Ledger, months: int = 12) -> Figures:
+    seen = ledger.do(lambda session, _, __: figures(session, months, now=ledger.at))
+    assert isinstance(seen, Figures)
+    return seen
 
 
 def drop_cards(ledger: Ledger) -> None:
-    from sqlalchemy import update
-
-    from models.cards import Card
-
     ledger.do(lambda session, _, __: session.execute(update(Card).values(removed_at=ledger.at, default_for=None)))
 
 
@@ -128,11 +128,7 @@ def test_the_pipeline_by_stage_and_age_and_first_touches(ledger: Ledger) -> None
     lead(ledger, start)
 
     def change(**values: object) -> None:
-        def set_all(session, *_: object) -> None:  # noqa: ANN001
-            for name, value in values.items():
-                setattr(session.query(Lead).one(), name, value)
-
-        ledger.do(set_all)
+        ledger.do(lambda session, _, __: session.execute(update(Lead).values(**values)))
 
     for days, at in ((0, 0), (8, 1), (31, 2), (91, 3)):
         ledger.at = start + timedelta(days=days)

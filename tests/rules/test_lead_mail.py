@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from factories import AURORA, SELLER, Town, now
@@ -32,10 +34,17 @@ def key(town: Town) -> str:
     return found
 
 
-def answer(lead: Lead, **changed: object) -> Arrived:
+def answer(lead: Lead, **changed: Any) -> Arrived:
     to = reply_address(lead, REPLIES).lower()
     given = Arrived(OWNER, (to,), "<m1@lumen.example>", (), "Yes, on Monday.", "> When?", (), automatic=False)
-    return replace(given, **changed)  # type: ignore[arg-type]
+    return replace(given, **changed)
+
+
+def plain(letter: EmailMessage) -> str:
+    """The words of a letter's plain part."""
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
 
 
 def bring(town: Town, arrived: Arrived) -> str | None:
@@ -62,7 +71,7 @@ def test_a_mail_goes_to_the_account_in_the_thread_with_an_address_for_answers(to
     assert letter["Subject"] == f"[{key}] Premium for Lumen Retail"
     assert letter["In-Reply-To"].startswith(f"<ticket.{key}.{lead.thread}@")
     assert str(letter["Reply-To"]) == f"Replies+{lead.thread}@help.example"
-    assert "When can we **talk**?" in letter.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "When can we **talk**?" in plain(letter)
     assert lead.first_touch_at is not None
 
 
@@ -72,7 +81,7 @@ def test_without_an_address_for_answers_the_mail_says_so(town: Town, key: str) -
     with town.open() as session:
         letter = outside().letters.write(Letter.LEAD_MESSAGE, facts_of(message, session, "https://help.example"))
     assert letter["Reply-To"] is None
-    assert "An answer to this mail is not read" in letter.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "An answer to this mail is not read" in plain(letter)
 
 
 def test_an_answer_is_put_on_the_timeline_and_its_seller_told(town: Town, key: str) -> None:

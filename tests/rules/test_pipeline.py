@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from factories import AURORA, LUMEN, NORTHWIND, SELLER, Town, contract
@@ -141,7 +142,9 @@ def test_a_morning_brings_one_mail_with_what_is_to_be_done(town: Town) -> None:
     assert message.data["stalled"] == [due]
     with town.open() as session:
         letter = outside().letters.write(Letter.LEAD_REMINDER, facts_of(message, session, "https://help.example"))
-    text = letter.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    body = letter.get_body(("plain",))
+    assert body is not None
+    text = body.get_content()
     assert f"https://help.example/sales/{due}" in text
     assert "Stalled" in text
 
@@ -213,11 +216,11 @@ def test_a_contract_is_renewed_and_stands_in_the_history(town: Town) -> None:
         ({"manager": " "}, "manager"),
     ],
 )
-def test_a_renewal_is_checked_like_a_contract(town: Town, changed: dict[str, object], field: str) -> None:
+def test_a_renewal_is_checked_like_a_contract(town: Town, changed: dict[str, Any], field: str) -> None:
     key = enquire(town, at=MORNING)
     first = replace(contract(), start=MORNING.date(), end=date(2027, 11, 22))
     sell(town, key, selling.win, first, at=MORNING)
-    wanted = replace(first, **({"end": date(2028, 11, 22)} | changed))  # type: ignore[arg-type]
+    wanted = replace(replace(first, end=date(2028, 11, 22)), **changed)
     with pytest.raises(Refused) as refused:
         sell(town, key, selling.renew, wanted, at=MORNING + DAY)
     assert refused.value.field == field
