@@ -16,7 +16,7 @@ from models import batches, conversations, handling, tags
 from models.base import Refused
 from models.catalogue import DoorName, PlanName, Severity
 from models.faces import face
-from models.people import agents
+from models.people import agents, agents_to_choose
 from models.permissions import Permission
 from models.prose import cleaned
 from models.queues import NOBODY, DeskWish, Queue, changed_since, desk_counts, queue_of
@@ -45,16 +45,17 @@ def index() -> Answer:
     wish, scope = wish_of(request.args), desk_of(person, roles())
     if "go" in request.args and (exact := scope.find(wish.text)) is not None:
         return see_other(f"/desk/{exact.key}")
-    rows, paging = queue_of(person, scope, wish, now=now)
+    counts = desk_counts(person, scope, now=now)
+    rows, paging = queue_of(person, scope, wish, counts, now=now)
     return page(
         "desk/index.html",
         wish=wish,
         rows=rows,
         tags=tags.tags_of(db.session(), [row.id for row in rows]),
         paging=paging,
-        counts=desk_counts(person, scope, now=now),
+        counts=counts,
         **_OFFERED,
-        agents=agents(db.session()),
+        agents=agents_to_choose(db.session()),
         may_answer=may(Permission.ANSWER),
         since=now,
         changed=0,

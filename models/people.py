@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, ForeignKey, Index, String, delete, func, select, update
+from sqlalchemy import Connection, ForeignKey, Index, Row, String, bindparam, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, validates
 
-from models.base import Labelled, Model, NotFound, Refused, session_of
+from models.base import Labelled, Model, NotFound, Query, Refused, read, session_of
 from models.events import EventKind, record
 from models.numbers import hold
 from models.permissions import Role
@@ -339,11 +340,23 @@ def agents(session: Session) -> list[Person]:
     return _staff(session, Role.AGENT)
 
 
+def agents_to_choose(session: Session) -> Sequence[Row[int, str]]:
+    """Return the id and the name of each active support agent, by name (two hundred at most)."""
+    return read(session, _TO_CHOOSE, role=Role.AGENT).all()
+
+
 def sellers(session: Session) -> list[Person]:
     """Return the active people of sales by name (two hundred at most)."""
     return _staff(session, Role.SALES)
 
 
 def _staff(session: Session, role: Role) -> list[Person]:
-    active = select(Person).where(Person.staff_role == role, Person.active).order_by(Person.name, Person.id)
-    return list(session.scalars(active.limit(200)))
+    return list(session.scalars(_of_staff(select(Person)), {"role": role}))
+
+
+def _of_staff(wanted: Query) -> Query:
+    active = wanted.where(Person.staff_role == bindparam("role"), Person.active)
+    return active.order_by(Person.name, Person.id).limit(200)
+
+
+_TO_CHOOSE = _of_staff(select(Person.id, Person.name))

@@ -73,6 +73,12 @@ class DeskCounts:
     soon: int
     escalated: int
 
+    def of(self, wish: DeskWish) -> int | None:
+        """Return how many tickets the queue has that the wish names, if one of the figures says so."""
+        if wish.door:
+            return self.doors[wish.door] if wish.queue is Queue.ALL else None
+        return self.queues.get(wish.queue)
+
 
 @dataclass(frozen=True)
 class DeskWish(PagedWish):
@@ -123,13 +129,20 @@ class DeskWish(PagedWish):
         return DeskWish(queue=queue, **changes).href()  # type: ignore[arg-type]
 
 
-def queue_of(actor: Person, scope: Tickets, wish: DeskWish, *, now: datetime) -> tuple[Sequence[Line], Paging]:
-    """Return the page of the queue, soonest due first, those without a running promise last."""
+def queue_of(
+    actor: Person, scope: Tickets, wish: DeskWish, counts: DeskCounts, *, now: datetime
+) -> tuple[Sequence[Line], Paging]:
+    """Return the page of the queue, soonest due first, those without a running promise last.
+
+    What `counts` has counted already is not counted again.
+    """
     narrowed = _desk_narrowed(scope, wish, now)
     total_of, found, ids, order = (_queue.__wrapped__ if narrowed else _queue)(
         and_(scope.condition, *narrowed) if narrowed else scope.condition, wish.queue, wish.door, actor.id
     )
-    total = min(sum(read(scope.session, total_of).one()), COUNTED_TO + 1)
+    total = None if narrowed else counts.of(wish)
+    if total is None:
+        total = min(sum(read(scope.session, total_of).one()), COUNTED_TO + 1)
     return paged(scope.session, found, ids, order, wish, actor.page_size, total)
 
 

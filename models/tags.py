@@ -115,10 +115,17 @@ def tags_of(session: Session, ids: Sequence[int]) -> dict[int, list[str]]:
     """Return the tags of the tickets with these ids, by name; one statement, none without ids."""
     found: dict[int, list[str]] = {}
     if ids:
-        query = select(TicketTag.ticket_id, Tag.name).join(Tag, Tag.id == TicketTag.tag_id)
-        for number, name in read(session, query.where(TicketTag.ticket_id.in_(ids)).order_by(Tag.name)):
+        for number, name in read(session, _TAGS_OF, ids=ids):
             found.setdefault(number, []).append(name)
     return found
+
+
+_TAGS_OF = (
+    select(TicketTag.ticket_id, Tag.name)
+    .join(Tag, Tag.id == TicketTag.tag_id)
+    .where(TicketTag.ticket_id.in_(bindparam("ids", expanding=True)))
+    .order_by(Tag.name)
+)
 
 
 # The ticket's tags first, then those that other tickets have, as many as are offered.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, insert, inspect, select
 from sqlalchemy.orm import Session
 
 from extensions import outside
@@ -142,6 +142,10 @@ class Town:
             session.commit()
 
     def scalars(self, query: Any) -> list[Any]:
+        """Return what is asked for, objects in the order in which they were made: a server gives them in any order."""
+        [asked, *_] = query.column_descriptions
+        if asked["expr"] is asked["entity"]:
+            query = query.order_by(*inspect(asked["entity"]).primary_key)
         with self.open() as session:
             return list(session.scalars(query).unique())
 
