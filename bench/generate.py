@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from models import seeds  # noqa: F401 (so that every table is known)
+import app  # noqa: F401 (so that every table is known)
 from models.base import Model
 from models.calendars import DEFAULT_HOURS, Calendar
 from models.catalogue import PlanName, catalogue

@@ -126,7 +126,12 @@ class DeskWish(PagedWish):
 
     def alone(self, queue: Queue, **changes: object) -> str:
         """Return the address of a queue without anything that narrows this one."""
-        return DeskWish(queue=queue, **changes).href()  # type: ignore[arg-type]
+        return _address(queue, **changes)
+
+
+@lru_cache(maxsize=256)
+def _address(queue: Queue, **changes: object) -> str:
+    return DeskWish(queue=queue, **changes).href()  # type: ignore[arg-type]
 
 
 def queue_of(
