@@ -8,7 +8,7 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, requires, signed_elsewhere
 from blueprints.pages import Answer, page, plain, see_other
-from blueprints.tills import handover_of, heard, payment_here
+from blueprints.tills import billing_request, handover_of, heard, payment_here
 from extensions import outside
 from models.base import NotFound
 from models.organizations import organization_of
@@ -70,6 +70,12 @@ def _meeting(org: str, public_id: str) -> Answer:
         return see_other(payment.back, warn="Our payment service does not answer just now. Try again in a few minutes.")
     if given is None:
         raise NotFound
-    answer = page("billing/handover.html", payment=payment, organization=payment.organization, given=given)
+    answer = page(
+        "billing/handover.html",
+        payment=payment,
+        organization=payment.organization,
+        given=given,
+        help_=billing_request(payment),
+    )
     answer.headers["Content-Security-Policy"] = _CSP.format(script=f"'self' {outside().settings.htmx_address}".strip())
     return answer

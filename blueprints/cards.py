@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from blueprints.access import actor, requires
+from blueprints.access import actor, may_there, requires
 from blueprints.pages import Answer, invalid, page, page_here, see_other, zone_here
 from blueprints.tills import (
     afresh,
@@ -127,7 +127,9 @@ def invoice(org: str, number: str) -> Answer:
 @requires(Permission.SUPPORT)
 def history(org: str) -> Answer:
     organization, on = organization_of(actor(), org), _day_asked()
-    entries, paging = history_of(organization, page_here(), actor().page_size)
+    entries, paging = history_of(
+        organization, page_here(), actor().page_size, bills=may_there(Permission.BILLING, organization)
+    )
     then = None
     if on is not None:
         # As it stood when that day ended for the reader; today, as it stands.

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, request, stream_with_context
 
 from blueprints.access import actor, held, let_go, requires, roles
+from blueprints.deskwork import number_in
 from blueprints.pages import Answer, conflict, download, invalid, page, page_here, see_other, zone_here
 from blueprints.uploads import given_key
 from extensions import clock, db, outside
@@ -115,6 +116,9 @@ def _shown(lead: Lead, form: Form | None = None, **more: Any) -> dict[str, Any]:
     now, people = clock.now(), sellers(db.session())
     history = selling.history_of(lead, now=now)
     seen = str(history[-1].id) if history else "0"
+    before = number_in(request.args.get("before", ""))
+    if before:
+        history = selling.history_of(lead, now=now, before=before)
     forms = {
         "stage": StageForm(formdata=None, stage=lead.stage.value),
         "owner": OwnerForm(formdata=None, owner=str(lead.owner_id or "")),
@@ -132,7 +136,9 @@ def _shown(lead: Lead, form: Form | None = None, **more: Any) -> dict[str, Any]:
         "refused": form,
         "seen": seen,
         "history": history,
-        "mails": lead_mail.mails_of(lead) if any(entry.mail for entry in history) else {},
+        "earlier": history[0].id if len(history) == selling.ENTRIES else 0,
+        "before": before,
+        "mails": lead_mail.mails_of(lead, [entry.mail for entry in history if entry.mail]),
         "answers": bool(outside().settings.mail_replies),
         "age": age_of(lead, now=now),
         "now": now,
@@ -231,7 +237,7 @@ def add_note(key: str) -> Answer:
     try:
         if not form.validate():
             return invalid("sales/show.html", **_shown(lead, form))
-        selling.note(lead, actor(), form.body.data or "", now=clock.now())
+        selling.note(lead, actor(), form.body.data or "", spoke=form.spoke.data, now=clock.now())
     except Refused as refused:
         form.refuse(refused)
         return invalid("sales/show.html", **_shown(lead, form))
@@ -313,6 +319,8 @@ def ask_won(key: str) -> Answer:
 @requires(Permission.SALES)
 def win(key: str) -> Answer:
     lead, form = _lead(key), WonForm()
+    if result_of(actor(), given_key()) is not None:
+        return see_other(f"/sales/{lead.key}")
     if not form.validate():
         return invalid("sales/won.html", **_won(lead, form))
     changes = selling.changes_since(lead, actor(), _seen(), now=clock.now())
@@ -323,6 +331,7 @@ def win(key: str) -> Answer:
     except Refused as refused:
         form.refuse(refused)
         return invalid("sales/won.html", **_won(lead, form))
+    settle(actor(), given_key(), lead.key, now=clock.now())
     db.session.commit()
     return see_other(f"/sales/{lead.key}", good=f"{lead.key} is won: {lead.organization.name} has Premium from now on.")
 

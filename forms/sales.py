@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wtforms import HiddenField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional, ValidationError
 
 from forms.base import DayField, Form, choices, stripped, tidied
@@ -42,6 +42,7 @@ class NoteForm(Form):
             Length(max=TEXT_MOST, message=f"Shorten the note to {TEXT_MOST:,} characters."),
         ],
     )
+    spoke = BooleanField("I was in touch with the customer")
 
 
 class StepForm(Form):

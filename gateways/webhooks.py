@@ -120,10 +120,21 @@ def _cut(connection: HTTPConnection) -> None:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether the IP address is one of the public internet."""
+    """Tell whether the IP address is one of the public internet, and any that it carries inside as well."""
     known = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(known, "ipv4_mapped", None) or known
-    return bool(mapped.is_global and not mapped.is_multicast)
+    if isinstance(known, ipaddress.IPv4Address):
+        return known.is_global and not known.is_multicast
+    inside = known.ipv4_mapped or known.sixtofour
+    if known in _TRANSLATED or known in _COMPATIBLE:
+        inside = ipaddress.IPv4Address(known.packed[-4:])
+    if inside is not None and not is_public(str(inside)):
+        return False
+    return known.ipv4_mapped is not None or (known.is_global and not known.is_multicast and not known.is_site_local)
+
+
+# RFC 6052: where NAT64 translates to the IPv4 address in the last 32 bits; RFC 4291, 2.5.5.1: IPv4-compatible ones.
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
 def public_url(value: str) -> str:

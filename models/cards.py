@@ -105,9 +105,9 @@ def add_card(
     card = _row(organization, actor_id, facts, now=now)
     session.add(card)
     session.flush()
-    _note(card, EventKind.CARD_ADDED, actor_id, now=now)
     if default or default_card(organization) is None:
         _let_be_default(organization, card)
+    _note(card, EventKind.CARD_ADDED, actor_id, now=now)
     return card
 
 
@@ -147,10 +147,10 @@ def look_again(session: Session, token: str, facts: CardFacts | None, *, now: da
         was_default = card.default_for is not None
         card.default_for, card.removed_at, card.forgotten_at = None, now, now
         session.flush()
-        _note(card, EventKind.CARD_REMOVED, None, now=now)
         house = session.get_one(Organization, card.organization_id)
         if was_default and (rest := cards_of(house)):
             _let_be_default(house, rest[0])
+        _note(card, EventKind.CARD_REMOVED, None, now=now)
     elif (facts.brand, facts.last4, facts.month, facts.year) != (card.brand, card.last4, card.month, card.year):
         card.brand, card.last4, card.month, card.year = facts.brand, facts.last4, facts.month, facts.year
         _note(card, EventKind.CARD_UPDATED, None, now=now)
@@ -174,10 +174,10 @@ def remove_card(organization: Organization, actor: Person, card: Card, *, renews
         )
     card.default_for, card.removed_at = None, now
     session_of(card).flush()
-    _note(card, EventKind.CARD_REMOVED, actor.id, now=now)
     rest = cards_of(organization)
     if rest and default_card(organization) is None:
         _let_be_default(organization, rest[0])
+    _note(card, EventKind.CARD_REMOVED, actor.id, now=now)
 
 
 def _let_be_default(organization: Organization, card: Card) -> None:
@@ -190,12 +190,16 @@ def _let_be_default(organization: Organization, card: Card) -> None:
 
 
 def _note(card: Card, kind: EventKind, actor_id: int | None, *, now: datetime) -> None:
+    """Record what became of the card, and which one is the default since then: the history is asked for it."""
+    session = session_of(card)
+    default = default_card(session.get_one(Organization, card.organization_id))
     record(
-        session_of(card),
+        session,
         kind,
         now=now,
         actor_id=actor_id,
         organization_id=card.organization_id,
         card=card.words,
         expires=card.expires,
+        default=default.words if default is not None else "",
     )

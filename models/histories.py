@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy import func, select
@@ -37,8 +37,8 @@ class Change:
     invoice: str
 
 
-def history_of(organization: Organization, page: int, size: int) -> tuple[list[Change], Paging]:
-    """Return one page of the plan's history, the newest first (two statements)."""
+def history_of(organization: Organization, page: int, size: int, *, bills: bool) -> tuple[list[Change], Paging]:
+    """Return one page of the plan's history, the newest first (two statements); cards and amounts for who `bills`."""
     session = session_of(organization)
     mine = (Event.organization_id == organization.id) & Event.kind.in_(KINDS)
     some = select(Event.id).where(mine).limit(COUNTED_TO + 1).subquery()
@@ -48,13 +48,14 @@ def history_of(organization: Organization, page: int, size: int) -> tuple[list[C
     rows = session.execute(query.order_by(Event.at.desc(), Event.id.desc()).offset((page - 1) * size).limit(size)).all()
     path = f"/console/{organization.slug}/history"
     changes = [
-        Change(event.at, name or "", _words(event), str(event.data.get("invoice") or "")) for event, name in rows
+        Change(event.at, name or "", _words(event, bills=bills), str(event.data.get("invoice") or ""))
+        for event, name in rows
     ]
     return changes, Paging(page, size, len(rows), total, lambda n: f"{path}?page={n}" if n > 1 else path)
 
 
-def _words(event: Event) -> str:
-    data = event.data
+def _words(event: Event, *, bills: bool) -> str:
+    data = event.data if bills else {name: value for name, value in event.data.items() if name not in {"card", "cents"}}
     before, after = (PlanName(data[name]).label if data.get(name) else "" for name in ("before", "after"))
     match event.kind:
         case EventKind.PLAN_UPGRADED:
@@ -98,6 +99,8 @@ class Then:
     percent: int = 0
     period_end: datetime | None = None
     card: str = ""
+    # The card that renewals were charged to; "" for none, and where that was not written down.
+    default: str = ""
     contract: tuple[date, date] | None = None
     # What stands on the contract; "" and None where that was not written down.
     reference: str = ""
@@ -112,7 +115,20 @@ _PLANS = (
 
 
 def had(organization: Organization, at: datetime) -> Then:
-    """Return what the organization had at the moment, by what was written down then; three statements at most."""
+    """Return what the organization had at the moment, by what was written down then; four statements at most."""
+    return replace(_plan_then(organization, at), default=_default_then(organization, at))
+
+
+_CARDS = (EventKind.CARD_ADDED, EventKind.CARD_DEFAULT, EventKind.CARD_UPDATED, EventKind.CARD_REMOVED)
+
+
+def _default_then(organization: Organization, at: datetime) -> str:
+    mine = select(Event).where(Event.organization_id == organization.id, Event.kind.in_(_CARDS), Event.at <= at)
+    last = session_of(organization).scalars(mine.order_by(Event.at.desc(), Event.id.desc()).limit(1)).first()
+    return "" if last is None else str(last.data.get("default", ""))
+
+
+def _plan_then(organization: Organization, at: datetime) -> Then:
     session = session_of(organization)
     mine = select(Event).where(Event.organization_id == organization.id, Event.kind.in_(_PLANS))
     last = session.scalars(mine.where(Event.at <= at).order_by(Event.at.desc(), Event.id.desc()).limit(1)).first()

@@ -6,6 +6,7 @@ by a number in its subject. Who it comes from decides only how it is shown: it g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, or_, select
@@ -116,10 +117,10 @@ def reply_address(lead: Lead, replies_to: str) -> str:
     return f"{local}+{lead.thread}@{domain}" if local and domain else ""
 
 
-def mails_of(lead: Lead) -> dict[int, LeadMail]:
-    """Return the mails of the lead by their keys (the latest fifty)."""
-    mine = select(LeadMail).where(LeadMail.lead_id == lead.id).order_by(LeadMail.id.desc()).limit(50)
-    return {mail.id: mail for mail in session_of(lead).scalars(mine)}
+def mails_of(lead: Lead, ids: Sequence[int]) -> dict[int, LeadMail]:
+    """Return those of the lead's mails by their keys; no statement without any."""
+    mine = select(LeadMail).where(LeadMail.lead_id == lead.id, LeadMail.id.in_(ids))
+    return {mail.id: mail for mail in session_of(lead).scalars(mine)} if ids else {}
 
 
 def _keep(lead: Lead, way: Way, person: int | None, address: str, source: str, *, now: datetime) -> LeadMail:

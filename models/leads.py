@@ -279,9 +279,10 @@ def _update(lead: Lead, actor: Person, enquiry: Enquiry, *, now: datetime, quiet
 
 
 def _spam_of(organization: Organization, actor: Person, *, now: datetime) -> Lead | None:
-    """Return the organization's last lead if it was the person's and found to be spam, not long ago."""
-    last = latest_lead_of(organization)
-    if last is None or last.stage is not Stage.SPAM or last.closed_at is None or last.sender_id != actor.id:
+    """Return the person's last lead for the organization if it was found to be spam, not long ago."""
+    mine = select(Lead).where(Lead.organization_id == organization.id, Lead.sender_id == actor.id)
+    last = session_of(organization).scalars(mine.order_by(Lead.id.desc()).limit(1)).first()
+    if last is None or last.stage is not Stage.SPAM or last.closed_at is None:
         return None
     return last if last.closed_at > now - QUIET_FOR else None
 

@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from models.bills import details_of, seller
+from models.bills import seller
 from models.catalogue import PlanName, Severity
 from models.drafts import SENT, Draft
 from models.escalations import Escalation
@@ -131,7 +131,8 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
     organization, data = session.get(Organization, message.data["organization"]), message.data
     if organization is None:
         raise Undeliverable("The organization is gone.")
-    to_company = person is None and message.recipient == details_of(organization).email
+    # The address that the invoice was made out to: a new one counts from the next invoice.
+    to_company = message.person_id is None and message.kind is Letter.PAYMENT_RECEIPT
     if not to_company and (person is None or role_in(person, organization) is None):
         raise Undeliverable("The person has left the organization.")
     base = f"{base_url}/console/{organization.slug}"

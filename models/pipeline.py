@@ -230,7 +230,11 @@ def customer_of(organization: Organization, *, now: datetime) -> Customer:
     charge = session.scalars(latest.order_by(CloudCharge.month.desc()).limit(1)).first()
     kinds = (EventKind.PAYMENT_FAILED, EventKind.TICKET_BLOCKED)
     counted = select(Event.kind, func.count(Event.id)).where(
-        Event.organization_id == organization.id, Event.kind.in_(kinds), Event.at > now - timedelta(days=90)
+        Event.organization_id == organization.id,
+        Event.kind.in_(kinds),
+        Event.at > now - timedelta(days=90),
+        # Who pays by transfer has not failed: nothing was tried.
+        func.coalesce(Event.data["reason"].as_string(), "") != "offline",
     )
     times = {row[0]: row[1] for row in session.execute(counted.group_by(Event.kind))}
     return Customer(

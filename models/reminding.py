@@ -104,11 +104,12 @@ def _contracts(session: Session, person: Person, today: date, since: date) -> li
 
 
 def _owners(session: Session, houses: Iterable[int]) -> dict[int, int | None]:
-    """Return who has the lead that brought each organization's contract."""
+    """Return who of sales has the lead that brought each organization's contract; None for who has left sales since."""
+    there = {person.id for person in sellers(session)}
     won = select(Lead.organization_id, Lead.owner_id).where(
         Lead.organization_id.in_(list(houses)), Lead.stage == Stage.WON
     )
-    return {row[0]: row[1] for row in session.execute(won.order_by(Lead.id))}
+    return {row[0]: row[1] if row[1] in there else None for row in session.execute(won.order_by(Lead.id))}
 
 
 def _was_looked_at(session: Session, person: Person, today: date) -> bool:

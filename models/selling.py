@@ -209,11 +209,15 @@ def latest_won(organization: Organization) -> Lead | None:
     return session_of(organization).scalars(select(Lead).where(won).order_by(Lead.id.desc()).limit(1)).first()
 
 
-def note(lead: Lead, actor: Person, text: str, *, now: datetime) -> None:
-    """Add a note that only sales reads, on an open lead or a closed one. Raises Refused for an empty one."""
+def note(lead: Lead, actor: Person, text: str, *, spoke: bool = False, now: datetime) -> None:
+    """Add a note that only sales reads, on an open lead or a closed one. Raises Refused for an empty one.
+
+    `spoke` says that it is of a talk with the customer, who was promised to hear of us by then.
+    """
     if not cleaned(text).strip():
         raise Refused("Write the note first.", "body")
-    touch(lead, now=now)
+    if spoke:
+        touch(lead, now=now)
     _work(lead, actor, EventKind.LEAD_NOTED, now=now, note=keep_note(lead, actor, text, now=now).id)
 
 
@@ -235,9 +239,9 @@ def plan_next(lead: Lead, actor: Person, step: str, on: date | None, *, now: dat
         _work(lead, actor, EventKind.LEAD_STEP, now=now, step=text, on=on.isoformat() if on else "")
 
 
-def history_of(lead: Lead, *, now: datetime) -> list[Entry]:
-    """Return what happened to the lead, oldest first (the latest two hundred things)."""
-    return _entries(lead, now=now)
+def history_of(lead: Lead, *, now: datetime, before: int = 0) -> list[Entry]:
+    """Return what happened to the lead, oldest first: the latest two hundred things, or those before that entry."""
+    return _entries(lead, *([Event.id < before] if before else []), now=now)
 
 
 def changes_since(lead: Lead, actor: Person, seen: int, *, now: datetime) -> list[Entry]:
@@ -256,7 +260,9 @@ def _entries(lead: Lead, *where: object, now: datetime) -> list[Entry]:
         .limit(ENTRIES)
     )
     rows = session.execute(query).all()[::-1]
-    notes = {one.id: one.html for one in session.scalars(select(LeadNote).where(LeadNote.lead_id == lead.id))}
+    shown = [event.data["note"] for event, _ in rows if event.data.get("note")]
+    texts = select(LeadNote).where(LeadNote.lead_id == lead.id, LeadNote.id.in_(shown))
+    notes = {one.id: one.html for one in session.scalars(texts)} if shown else {}
     return [
         Entry(
             event.id,
@@ -297,7 +303,7 @@ def _words(event: Event, now: datetime) -> str:
 
 def _move(lead: Lead, actor: Person, stage: Stage, *, now: datetime, **data: str) -> None:
     before, lead.stage = lead.stage, stage
-    if stage is not Stage.SPAM and stage is not Stage.NEW:
+    if stage in {Stage.CONTACTED, Stage.QUALIFIED, Stage.WON}:
         touch(lead, now=now)
     if stage in CLOSED:
         lead.closed_at, lead.open_for = now, None
@@ -314,7 +320,7 @@ def _work(lead: Lead, actor: Person, kind: EventKind, *, now: datetime, **data: 
 
 
 def touch(lead: Lead, *, now: datetime) -> None:
-    """Stop the first-touch clock: a note of a talk, a mail or a stage says that somebody was in touch."""
+    """Stop the first-touch clock: a note of a talk, a mail or a stage that follows one says that we were in touch."""
     if lead.first_touch_at is None:
         lead.first_touch_at = now
 

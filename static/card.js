@@ -8,7 +8,7 @@
   const words = button.textContent;
   const say = (text) => {
     error.textContent = text;
-    error.hidden = false;
+    error.hidden = document.getElementById("card-help").hidden = false;
     // Another card may be sent at once.
     form.removeAttribute("aria-busy");
     button.disabled = false;
@@ -40,10 +40,11 @@
         ? stripe.confirmCardSetup(form.dataset.secret, data)
         : stripe.confirmCardPayment(form.dataset.secret));
       // What the bank said of a charge, the server hears from Stripe: the plan does not hang on this page.
-      if (refusal && saving) return say(`${refusal.message || "The card could not be saved."} Nothing was charged.`);
-      form.submit();
+      const saved = refusal && refusal.code === "setup_intent_unexpected_state";
+      if (refusal && saving && !saved) return say(`${refusal.message || "The card could not be saved."} Nothing was charged.`);
     } catch {
-      say("Stripe did not answer. Nothing was charged. Try again.");
+      // Its answer was lost, so nobody here knows what became of it: the server asks.
     }
+    form.submit();
   });
 })();

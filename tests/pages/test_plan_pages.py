@@ -352,8 +352,14 @@ def test_what_did_we_have_on_that_day(owner: Browser, sign_in: SignIn) -> None:
     assert f"On {today}" in page.main
     assert "$699.00 a month, or 20 % of cloud charges if that is more" in page.main
     assert "Visa ending 4242" in page.main
-    # Every member reads it, as the whole page; a card is no secret of its Owner.
-    assert f"On {today}" in sign_in("member@lumen.example").get(f"{BASE}/history?on={today}").main
+    assert "paid with Visa ending 4242" in page.main
+    # Every member reads what the plan was; whose card it is, only those who may see cards.
+    member = sign_in("member@lumen.example")
+    page = member.get(f"{BASE}/history?on={today}")
+    assert f"On {today}" in page.main
+    assert "Upgraded from Standard to Enterprise" in page.main
+    for shown in (page, member.get(f"{BASE}/support")):
+        assert "Visa" not in shown.main
     assert "Standard" in owner.get(f"{BASE}/history?on=2020-02-29").main
     for nonsense in ("2020-02-30", "tomorrow", "9999-12-31", "0001-01-01", "%00", "2020-1-1"):
         assert "As it stood when that day ended" not in owner.get(f"{BASE}/history?on={nonsense}").main

@@ -11,9 +11,10 @@ from page import Browser, Forged, Page
 from sqlalchemy import select
 
 from extensions import outside
-from models import selling
+from models import lead_mail, selling
 from models.catalogue import PlanName, Severity
 from models.charges import CloudCharge
+from models.events import Event, EventKind, record
 from models.leads import Lead, LeadNote, Stage
 from models.organizations import Membership, Organization
 from models.permissions import Role
@@ -295,6 +296,52 @@ def test_the_same_note_sent_twice_is_there_once(seller: Browser, town: Town) -> 
     assert town.count(LeadNote) == 1
 
 
+def test_a_contract_that_is_sent_twice_is_won_once(seller: Browser, town: Town) -> None:
+    key = town.enquire()
+    path, today = f"/sales/{key}/won", now().date()
+    given = {
+        "end": (today + timedelta(days=365)).isoformat(),
+        "reference": "PREM-1",
+        "price": "4200",
+        "note": "Agreed.",
+    }
+    form, button = seller.get(path).find(path)
+    entries = form.entries(button, given | {"manager": "Emeka Obi"})
+    for _ in range(2):
+        answer = seller.post(path, entries, token="")
+        assert (answer.status, answer.headers["Location"]) == (303, f"/sales/{key}")
+    assert town.count(Event, Event.kind == EventKind.CONTRACT_STARTED) == 1
+
+
+def test_a_talk_is_noted_as_one_and_stops_the_clock(seller: Browser, town: Town) -> None:
+    key = town.enquire()
+    seller.get(f"/sales/{key}")
+    page = seller.submit(f"/sales/{key}/notes", body="They call back.")
+    assert "Promised by" in page.main
+    page = seller.submit(f"/sales/{key}/notes", body="We spoke.", spoke="y")
+    assert "in time" in page.main
+    assert "I was in touch" not in page.main
+
+
+def test_a_long_timeline_is_read_to_its_beginning(seller: Browser, town: Town) -> None:
+    key = town.enquire()
+    town.sell(key, lead_mail.write, "The very first words")
+    lead = town.lead(key)
+    with town.open() as session:
+        session.add_all(
+            Event(kind=EventKind.LEAD_STEP, at=now(), lead_id=lead.id, data={"step": "", "on": ""})
+            for _ in range(selling.ENTRIES)
+        )
+    page = seller.get(f"/sales/{key}")
+    assert "The very first words" not in page.main
+    (earlier,) = [a.get("href") for a in page.all("a") if page.words(a) == "Earlier entries"]
+    page = seller.get(earlier.partition("#")[0])
+    assert "The very first words" in page.main
+    assert "Latest entries" in page.main
+    # What is changed from here has seen all that there is.
+    assert seller.submit(f"/sales/{key}/stage", stage="contacted").path == f"/sales/{key}"
+
+
 def test_no_customer_reads_a_word_of_sales(seller: Browser, town: Town, sign_in: SignIn) -> None:
     key = town.enquire()
     town.sell(key, selling.note, "zebra-note")
@@ -326,3 +373,8 @@ def test_a_lead_shows_what_the_organization_spends_and_where_it_was_stopped(town
     assert "Cloud charges$1,234.56 in 10/2026" in page.main
     assert "Blocked by plan1 within 90 days" in page.main
     assert "Failed payments0 within 90 days" in page.main
+    with town.open() as session:
+        for reason in ("offline", "insufficient_funds"):
+            record(session, EventKind.PAYMENT_FAILED, now=now(), organization_id=house.id, reason=reason)
+    # Who pays by transfer has not failed.
+    assert "Failed payments1 within 90 days" in sign_in(SELLER).get(f"/sales/{key}").main

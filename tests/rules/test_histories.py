@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from ledger import Ledger
 
-from models.cards import Card
+from models.cards import Card, add_card, cards_of, remove_card
 from models.catalogue import PlanName
 from models.histories import Then, had
+from models.outside import CardFacts
 from models.subscriptions import GRACE
 
 DAY = timedelta(days=1)
+MASTER = CardFacts("tok_master", "Mastercard", "4444", 4, 2099)
 
 
 @pytest.fixture
@@ -77,3 +79,17 @@ def test_days_of_grace_have_the_plan_and_nothing_paid(ledger: Ledger) -> None:
     ledger.at = end + GRACE
     ledger.work()
     assert then(ledger, end + GRACE).plan is PlanName.BASIC
+
+
+def test_the_default_card_of_a_day_is_not_the_card_that_paid(ledger: Ledger) -> None:
+    ledger.buy(PlanName.ENTERPRISE)
+    bought = ledger.at
+    ledger.step(days=3)
+    ledger.do(lambda _, house, actor: add_card(house, actor.id, MASTER, default=True, now=ledger.at))
+    changed = ledger.at
+    ledger.step(days=3)
+    ledger.do(lambda _, house, actor: remove_card(house, actor, cards_of(house)[0], renews=False, now=ledger.at))
+    visa, master = "Visa ending 4242", "Mastercard ending 4444"
+    assert [then(ledger, at).default for at in (bought, changed, ledger.at)] == [visa, master, visa]
+    assert then(ledger, changed).card == visa
+    assert then(ledger, bought - DAY).default == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from models.organizations import Organization
 from models.outbox import Letter, Message
 from models.outside import Undeliverable
 from models.people import Person
+from models.permissions import Role
 from models.pipeline import LeadWish, Tab, inbox, touch_of
 from models.reminding import SellerReminded, remind_sellers
 from models.renewals import end_contracts
@@ -74,8 +76,10 @@ def test_the_first_touch_clock_ends_with_the_next_working_day(town: Town) -> Non
     [
         (selling.take, (), False),
         (selling.plan_next, ("Call", date(2026, 12, 1)), False),
-        (selling.note, ("Called them.",), True),
+        (selling.note, ("I look at it tomorrow.",), False),
+        (partial(selling.note, spoke=True), ("Called them.",), True),
         (selling.set_stage, (Stage.CONTACTED,), True),
+        (selling.set_stage, (Stage.LOST,), False),
         (selling.set_stage, (Stage.SPAM,), False),
     ],
 )
@@ -97,7 +101,6 @@ def test_a_lead_that_nobody_touches_is_stalled_until_somebody_does(town: Town) -
     def stalled(at: datetime) -> list[str]:
         with town.open() as session:
             from models.leads import inbox_of
-            from models.permissions import Role
 
             seller = session.scalars(select(Person).where(Person.email == SELLER)).one()
             listing = inbox(inbox_of(seller, [Role.SALES]), LeadWish(Tab.STALLED), size=25, now=at)
@@ -120,7 +123,13 @@ def test_spam_stays_quiet_and_another_member_is_heard(town: Town) -> None:
     assert town.count(Message) == before
     lead = town.lead(key)
     assert (lead.stage, lead.need) == (Stage.SPAM, "asdf again")
-    assert enquire(town, "member@lumen.example", at=MORNING + DAY) != key
+    other = enquire(town, "member@lumen.example", at=MORNING + DAY)
+    assert other != key
+    # Somebody else's enquiry in between makes nobody loud again.
+    sell(town, other, selling.set_stage, Stage.LOST, at=MORNING + DAY)
+    before = town.count(Message)
+    assert enquire(town, at=MORNING + 2 * DAY, need="asdf once more") == key
+    assert town.count(Message) == before
 
 
 def test_spam_is_forgotten_after_ninety_days(town: Town) -> None:
@@ -172,6 +181,21 @@ def test_a_contract_that_ends_is_told_sales_in_time_also_over_a_weekend(town: To
     told = [message.created_at.date() for message in reminders(town) if message.data["contracts"]]
     assert told == [date(2026, 11, 30), date(2026, 12, 28), date(2027, 1, 13), date(2027, 1, 20), date(2027, 1, 26)]
     assert reminders(town)[-1].data["contracts"] == [[LUMEN, end.isoformat()]]
+
+
+def test_a_contract_whose_seller_has_left_is_told_the_others(town: Town) -> None:
+    key = enquire(town, at=MORNING)
+    sell(town, key, selling.take, at=MORNING)
+    ends = MORNING.date() + timedelta(days=14)
+    sell(town, key, selling.win, replace(contract(), start=MORNING.date(), end=ends), at=MORNING)
+    town.hire("sales2@support.example", Role.SALES)
+    with town.open() as session:
+        session.scalars(select(Person).where(Person.email == SELLER)).one().active = False
+    remind(town, MORNING + DAY)
+    remind(town, MORNING + 7 * DAY)
+    assert [(m.recipient, m.data["contracts"]) for m in reminders(town)][-1:] == [
+        ("sales2@support.example", [[LUMEN, ends.isoformat()]])
+    ]
 
 
 def test_a_contract_is_renewed_and_stands_in_the_history(town: Town) -> None:

@@ -89,7 +89,8 @@ def test_a_private_address_is_never_sent_to(receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.1", "::1", "fe80::1",
-     "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "224.0.0.1", "ff02::1", "fe80::1%eth0", "::"],
+     "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "224.0.0.1", "ff02::1", "fe80::1%eth0", "::",
+     "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::1", "::7f00:1", "fec0::1"],
 )  # fmt: skip
 def test_what_is_private(address: str) -> None:
     assert not is_public(address)
@@ -98,6 +99,8 @@ def test_what_is_private(address: str) -> None:
 def test_what_is_public() -> None:
     assert is_public("93.184.216.34")
     assert is_public("2606:2800:220:1:248:1893:25c8:1946")
+    assert is_public("::ffff:93.184.216.34")
+    assert is_public("64:ff9b::5db8:d822")
 
 
 @pytest.mark.parametrize("secret", ["", "secret", "whsec_", "whsec_short", "whsec_%%%", "other_" + "QUFB" * 10])
