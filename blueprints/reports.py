@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, request, stream_with_context
@@ -13,7 +13,7 @@ from blueprints.pages import Answer, download, page, page_here, why_none, zone_h
 from extensions import clock, db, outside
 from models import evidence, people, reports
 from models.catalogue import DoorName, PlanName, Severity
-from models.charts import bar_chart, labels_below, line_chart, shade
+from models.charts import Bar, bar_chart, labels_below, line_chart, shade
 from models.faces import face
 from models.organizations import organization_of
 from models.periods import AGE_WORDS, Count, Kept, Picked, ReportWish
@@ -21,7 +21,7 @@ from models.permissions import Permission
 from models.reports import Report
 from models.spreadsheets import csv_of
 from models.tickets import Tickets, desk_of, measured_by, tickets_of
-from models.wording import WEEKDAYS
+from models.wording import WEEKDAYS, duration
 from models.workbooks import KIND, workbook_of
 from models.workload import COLUMNS, by_agent, sheet_of
 
@@ -57,6 +57,8 @@ def scorecard(org: str) -> Answer:
 def _shown(found: Report, wish: ReportWish, *, lists: bool) -> dict[str, Any]:
     """Return what both pages show; `lists` says whether the reader may open what a number counts."""
     goal, names = outside().settings.on_time_goal, [month.label for month in wish.months]
+    most_old = max(found.backlog.values(), default=0)
+    old = {s: [(words, found.backlog.get((n, s), 0)) for n, words in enumerate(AGE_WORDS)] for s in Severity}
     filed = {s: [(m.label, found.filed.get((m, s), 0)) for m in wish.months] for s in Severity}
     most = max((count for bars in filed.values() for _, count in bars), default=0)
     return _asked(wish) | {
@@ -65,7 +67,10 @@ def _shown(found: Report, wish: ReportWish, *, lists: bool) -> dict[str, Any]:
         "goal": goal,
         "on_time": line_chart([(m.label, found.tally(m).percent) for m in wish.months], goal),
         "volume": {severity: bar_chart(bars, most) for severity, bars in filed.items()},
+        "old": {severity: bar_chart(bars, most_old) for severity, bars in old.items()},
+        "times": _times(found),
         "below": labels_below(names),
+        "below_ages": labels_below(AGE_WORDS),
         "shades": shade(found.load, max(found.load.values(), default=0)),
         "weekdays": WEEKDAYS,
         "severities": list(Severity),
@@ -73,6 +78,17 @@ def _shown(found: Report, wish: ReportWish, *, lists: bool) -> dict[str, Any]:
         "Kept": Kept,
         "by_agent": may(Permission.DUTY),
     }
+
+
+def _times(found: Report) -> dict[str, tuple[Bar, ...]]:
+    """Return the charts of how long first replies and solutions took, and of how they were rated."""
+    charts = {}
+    for name, spreads in (("First reply, median", found.replies), ("Solution, median", found.solutions)):
+        lengths = [int(spreads[m].median.total_seconds()) if m in spreads else 0 for m in found.months]
+        values = [(m.label, seconds) for m, seconds in zip(found.months, lengths, strict=True)]
+        charts[name] = bar_chart(values, max(lengths), lambda seconds: duration(timedelta(seconds=seconds)))
+    tenths = [(m.label, round(found.ratings[m][1] * 10) if m in found.ratings else 0) for m in found.months]
+    return charts | {"Rating, of 5": bar_chart(tenths, 50, lambda tenth: f"{tenth / 10:.1f}")}
 
 
 def _asked(wish: ReportWish) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 # All charts are drawn on paper of this size; the browser scales it to its column.
@@ -53,6 +53,7 @@ class Bar:
     middle: float
     label: str
     count: int
+    words: str
 
 
 def line_chart(values: Sequence[tuple[str, int | None]], goal: int) -> LineChart:
@@ -76,13 +77,19 @@ def line_chart(values: Sequence[tuple[str, int | None]], goal: int) -> LineChart
     )
 
 
-def bar_chart(values: Sequence[tuple[str, int]], most: int) -> tuple[Bar, ...]:
-    """Return a bar for each value; `most` is what the whole height stands for, so that charts can be compared."""
-    places = _across(len(values))
+def bar_chart(
+    values: Sequence[tuple[str, int]], most: int, words: Callable[[int], str] | None = None
+) -> tuple[Bar, ...]:
+    """Return a bar for each value; `most` is what the whole height stands for, so that charts can be compared.
+
+    A value is written above its bar; where `words` make more of it, above as many as have room for that.
+    """
+    places, step = _across(len(values)), _step(len(values))
     bars = []
-    for (label, count), (x, width) in zip(values, places, strict=True):
+    for n, ((label, count), (x, width)) in enumerate(zip(values, places, strict=True)):
         top, room = _up(count, most), width * 0.7
-        bars.append(Bar(x - room / 2, top, room, HEIGHT - _BOTTOM - top, x, label, count))
+        above = str(count) if words is None else words(count) if count and n % step == 0 else ""
+        bars.append(Bar(x - room / 2, top, room, HEIGHT - _BOTTOM - top, x, label, count, above))
     return tuple(bars)
 
 
@@ -97,12 +104,16 @@ def shade(counts: Mapping[tuple[int, int], int], most: int) -> dict[tuple[int, i
 
 
 def _labels(values: Sequence[str], places: Sequence[tuple[float, float]]) -> tuple[Tick, ...]:
-    step = -(-len(values) // 8) or 1
+    step = _step(len(values))
     return tuple(
         Tick(x, HEIGHT - 8, label)
         for n, (label, (x, _)) in enumerate(zip(values, places, strict=True))
         if n % step == 0
     )
+
+
+def _step(many: int) -> int:
+    return -(-many // 8) or 1
 
 
 def _across(many: int) -> list[tuple[float, float]]:

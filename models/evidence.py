@@ -35,7 +35,7 @@ def behind(
     if picked.hour:
         conditions.append(or_(false(), *_hours(picked.hour, start, end, zone)))
     found = select(Ticket.id).where(scope.condition, *narrowing(wish), *conditions)
-    if picked.count is Count.PROMISED:
+    if picked.count in _OF_PROMISES:
         found = found.join(ResponseTarget, ResponseTarget.ticket_id == Ticket.id)
     elif picked.count is Count.RATED:
         found = found.join(Rating, Rating.ticket_id == Ticket.id)
@@ -51,12 +51,17 @@ def behind(
     return lines, Paging(page, size, len(lines), total, href)
 
 
+# What counts promises, of which a request may have several.
+_OF_PROMISES = frozenset({Count.PROMISED, Count.REPLIED})
+
+
 def _picked(
     picked: Picked, start: datetime, end: datetime, now: datetime
 ) -> tuple[list[ColumnElement[bool]], ColumnElement[Any]]:
     """Return the conditions of the number, and the column by which its list is in order."""
     at: Any = {
         Count.PROMISED: ResponseTarget.started_at,
+        Count.REPLIED: ResponseTarget.started_at,
         Count.FILED: FILED_AT,
         Count.RESOLVED: RESOLVED_AT,
         Count.RATED: Rating.at,
@@ -69,7 +74,9 @@ def _picked(
             bounds = [now - timedelta(days=days) for days in AGES]
             conditions += [at <= bounds[picked.age - 1]] if picked.age else []
             conditions += [at > bounds[picked.age]] if picked.age < len(bounds) else []
-    promised = picked.count is Count.PROMISED
+    promised = picked.count in _OF_PROMISES
+    if picked.count is Count.REPLIED:
+        conditions.append(ResponseTarget.met_at.is_not(None))
     if picked.severity:
         conditions.append((ResponseTarget.severity if promised else Ticket.severity) == picked.severity)
     if picked.kept and promised:

@@ -31,6 +31,7 @@ class Count(Labelled):
     """What a number counts."""
 
     PROMISED = "promised", "First replies promised"
+    REPLIED = "replied", "First replies given"
     FILED = "filed", "Requests filed"
     RESOLVED = "resolved", "Requests resolved"
     RATED = "rated", "Requests rated"

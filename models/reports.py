@@ -95,6 +95,12 @@ class Report:
         )
 
     @property
+    def promised(self) -> list[tuple[PlanName, Severity]]:
+        """The plans and severities for which anything was promised, in their order."""
+        there = {key[1:] for key in self.kept}
+        return [(plan, severity) for plan in PlanName for severity in Severity if (plan, severity) in there]
+
+    @property
     def plans(self) -> list[PlanName]:
         """The plans under which anything was promised."""
         return [plan for plan in PlanName if any(key[1] is plan for key in self.kept)]

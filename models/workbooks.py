@@ -82,7 +82,7 @@ def _row(cells: Sequence[object]) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return "<c/>"
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return f"<c><v>{value}</v></c>"
     text = escape(_UNWRITABLE.sub("", str(value))[:_CELL_MOST])
     return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'

@@ -136,6 +136,8 @@ def test_a_declined_card_is_said_and_another_one_pays(shop: Shop, double: Stripe
     fill(page, DECLINES)
     save(page)
     expect(page.get_by_role("alert").filter(has_text="Your card was declined.")).to_contain_text("Nothing was charged.")
+    help_ = page.get_by_role("link", name="write to TiDB Cloud Account/Billing").filter(visible=True)
+    assert "payment=" in (help_.get_attribute("href") or "")
     button = page.get_by_role("button", name="Save Card", exact=True)
     expect(button).to_be_enabled()
     assert problems(page, "Stripe") == []
