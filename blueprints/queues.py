@@ -19,7 +19,7 @@ from models.faces import face
 from models.people import agents, agents_to_choose
 from models.permissions import Permission
 from models.prose import cleaned
-from models.queues import NOBODY, DeskWish, Queue, changed_since, desk_counts, queue_of
+from models.queues import NOBODY, ONLY, DeskWish, Queue, changed_since, desk_counts, queue_of
 from models.tags import tag_name
 from models.tickets import Ticket, TicketState, desk_of
 from models.views import views_of
@@ -29,7 +29,17 @@ bp = Blueprint("queues", __name__)
 _LAST_MS = 253_000_000_000_000
 
 
+# What is typed to narrow a queue: what stands in the empty field, and how long it can be.
+_WORDS = {
+    "organization": ("Organization", 200),
+    "requester": ("Requester’s email", 254),
+    "environment": ("Environment", 60),
+    "cluster": ("Cluster", 200),
+    "component": ("Component", 60),
+}
 _OFFERED = {
+    "only": ONLY,
+    "words": _WORDS,
     "queues": list(Queue),
     "doors": list(DoorName),
     "plans": list(PlanName),
@@ -69,7 +79,7 @@ def index() -> Answer:
 
 def wish_of(given: Mapping[str, str]) -> DeskWish:
     """Return the queue that an address names, or a saved view; what it does not know is as if it were not there."""
-    assignee, organization = given.get("assignee", ""), given.get("organization", "")
+    assignee = given.get("assignee", "")
     return DeskWish(
         queue=next((q for q in Queue if q.value == given.get("queue")), Queue.DUE),
         door=next((d for d in DoorName if d.value == given.get("door")), None),
@@ -78,13 +88,20 @@ def wish_of(given: Mapping[str, str]) -> DeskWish:
         severity=next((s for s in Severity if s.value == given.get("severity")), None),
         state=next((s for s in TicketState if s.value == given.get("state")), None),
         assignee=assignee if assignee == NOBODY or number_in(assignee) else "",
-        organization=organization if len(organization) <= 60 else "",
+        **_typed(given),
+        only=given.get("only", "") if given.get("only") in ONLY else "",
         tag=tag_name(cleaned(given.get("tag", "")))[: tags.NAME_MOST],
         text=cleaned(given.get("q", ""))[:200].strip(),
         page=page_here() if given is request.args else 1,
         after=given.get("after", "")[:80],
         before=given.get("before", "")[:80],
     )
+
+
+def _typed(given: Mapping[str, str]) -> dict[str, str]:
+    """Return what was typed to narrow a queue; what is longer than such a word can be is as if it were not there."""
+    typed = {name: cleaned(given.get(name, "")).strip() for name in _WORDS}
+    return {name: value for name, value in typed.items() if len(value) <= _WORDS[name][1]}
 
 
 @bp.get("/desk/changed")

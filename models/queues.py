@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Select, Text, and_, bindparam, cast, or_, select
 
 from models.base import Instant, Labelled, read
 from models.catalogue import DoorName, PlanName, Severity
+from models.following import Follower
 from models.lines import Line
 from models.listings import ORDERS, Sort, counting, numbered, paged
 from models.organizations import Organization
 from models.paging import COUNTED_TO, Order, PagedWish, Paging
-from models.people import Person
+from models.people import Person, folded
 from models.tags import tagged
 from models.tickets import BY_DUE, Ticket, Tickets, TicketState
 
 # Whose tickets they are that nobody has.
 NOBODY = "nobody"
+# What else narrows a queue: each says something of the ticket, or of who looks at it.
+ONLY = {"confidential": "Confidential", "followed": "Followed by me"}
 CHANGED_MOST = 99
 
 # A value, or its place in a kept statement.
@@ -92,7 +96,14 @@ class DeskWish(PagedWish):
     state: TicketState | None = None
     # The id of an agent, or "nobody".
     assignee: str = ""
+    # The short name or the name of an organization; the address of whoever filed it.
     organization: str = ""
+    requester: str = ""
+    environment: str = ""
+    component: str = ""
+    cluster: str = ""
+    # A key of ONLY.
+    only: str = ""
     tag: str = ""
     text: str = ""
 
@@ -110,6 +121,11 @@ class DeskWish(PagedWish):
             "state": self.state.value if self.state else "",
             "assignee": self.assignee,
             "organization": self.organization,
+            "requester": self.requester,
+            "environment": self.environment,
+            "component": self.component,
+            "cluster": self.cluster,
+            "only": self.only,
             "tag": self.tag,
             "q": self.text,
         }
@@ -122,7 +138,8 @@ class DeskWish(PagedWish):
     @property
     def chosen(self) -> bool:
         """Whether one of the lists above the queue narrows it."""
-        return bool(self.plan or self.severity or self.state or self.assignee or self.organization or self.tag)
+        unchosen = {"queue", "door", "when", "q"}
+        return any(value for name, value in self.parts.items() if name not in unchosen)
 
     def alone(self, queue: Queue, **changes: object) -> str:
         """Return the address of a queue without anything that narrows this one."""
@@ -141,7 +158,7 @@ def queue_of(
 
     What `counts` has counted already is not counted again.
     """
-    narrowed = _desk_narrowed(scope, wish, now)
+    narrowed = _desk_narrowed(actor, scope, wish, now)
     total_of, found, ids, order = (_queue.__wrapped__ if narrowed else _queue)(
         and_(scope.condition, *narrowed) if narrowed else scope.condition, wish.queue, wish.door, actor.id
     )
@@ -213,23 +230,44 @@ def _halves(queue: Queue, person_id: Number) -> list[ColumnElement[bool]]:
     return [_in_queue(queue, person_id)]
 
 
-def _desk_narrowed(scope: Tickets, wish: DeskWish, now: datetime) -> list[ColumnElement[bool]]:
-    found = scope.matching(wish.text)
-    for column, value in ((Ticket.plan, wish.plan), (Ticket.severity, wish.severity), (Ticket.state, wish.state)):
-        if value:
-            found.append(column == value)
+def _desk_narrowed(actor: Person, scope: Tickets, wish: DeskWish, now: datetime) -> list[ColumnElement[bool]]:
+    found = [*scope.matching(wish.text), *_described(actor, wish)]
+    chosen: list[tuple[Any, object]] = [
+        (Ticket.plan, wish.plan),
+        (Ticket.severity, wish.severity),
+        (Ticket.state, wish.state),
+        (Ticket.environment, wish.environment),
+        (Ticket.cluster_name, wish.cluster),
+    ]
+    found += [column == value for column, value in chosen if value]
     if wish.assignee:
         mine = Ticket.assignee_id.is_(None) if wish.assignee == NOBODY else Ticket.assignee_id == int(wish.assignee)
         found.append(mine)
-    if wish.organization:
-        named = select(Organization.id).where(Organization.slug == wish.organization).scalar_subquery()
-        found.append(Ticket.organization_id == named)
-    if wish.tag:
-        found.append(tagged(wish.tag))
     if wish.when == "escalated":
         found.append(Ticket.escalated_at.is_not(None))
     elif wish.when:
         found.append(_due_before(now) if wish.when == "late" else _due_soon(now, now + timedelta(hours=1)))
+    return found
+
+
+def _described(actor: Person, wish: DeskWish) -> list[ColumnElement[bool]]:
+    """Return the conditions of what a ticket is about, whose it is and how it is marked."""
+    found: list[ColumnElement[bool]] = []
+    if wish.organization:
+        named = or_(Organization.slug == wish.organization, Organization.name == wish.organization)
+        found.append(Ticket.organization_id.in_(select(Organization.id).where(named)))
+    if wish.requester:
+        theirs = select(Person.id).where(Person.email_folded == folded(wish.requester)).scalar_subquery()
+        found.append(Ticket.opener_id == theirs)
+    if wish.component:
+        # The list as it is stored: ["TiDB", "PD"].
+        found.append(cast(Ticket.components, Text).contains(json.dumps(wish.component), autoescape=True))
+    if wish.only == "confidential":
+        found.append(Ticket.confidential.is_(True))
+    elif wish.only == "followed":
+        found.append(Ticket.id.in_(select(Follower.ticket_id).where(Follower.person_id == actor.id)))
+    if wish.tag:
+        found.append(tagged(wish.tag))
     return found
 
 

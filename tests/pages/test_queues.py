@@ -10,10 +10,13 @@ from checks import ORIGIN
 from conftest import SignIn
 from factories import LUMEN, NORTHWIND, Town, now
 from page import Browser, Forged, Page
+from sqlalchemy import select
 
 from models.catalogue import DoorName, Severity
 from models.events import Event, EventKind
-from models.tickets import TicketState
+from models.following import follow
+from models.people import Person
+from models.tickets import Ticket, TicketState
 
 AGENT, OTHER, BANK = "agent@support.example", "agent2@support.example", "owner@northwind.example"
 
@@ -39,7 +42,17 @@ def listed(page: Page) -> list[str]:
         (f"organization={LUMEN}", {"TECH-1", "TECH-3", "BILL-1"}),
         ("door=billing", {"BILL-1"}),
         ("plan=standard&severity=S3&assignee=nobody&door=technical", {"TECH-1"}),
+        ("organization=Lumen+Retail", {"TECH-1", "TECH-3", "BILL-1"}),
+        (f"requester={BANK.upper()}", {"TECH-2"}),
+        ("environment=Staging", {"TECH-2"}),
+        ("component=PD", {"TECH-2"}),
+        ("component=P", set()),
+        ("cluster=orders", {"TECH-2"}),
+        ("only=confidential", {"TECH-3"}),
+        ("only=followed", {"TECH-1"}),
+        ("only=followed&environment=Staging", set()),
         ("organization=nobody-at-all", set()),
+        ("organization=a%00b&requester=%00&environment=%ff&component=%22%5C&cluster=%F0%9F%92%A9&tag=%00", set()),
         ("plan=gold&severity=S9&state=x&assignee=-1", {"TECH-1", "TECH-2", "TECH-3", "BILL-1"}),
     ],
 )
@@ -48,6 +61,12 @@ def test_everything_narrows_a_queue(agent: Browser, town: Town, query: str, expe
     town.file(BANK, NORTHWIND, severity=Severity.S1)
     town.take(town.file())
     town.file(door=DoorName.BILLING)
+    with town.open() as session:
+        rows = {ticket.key: ticket for ticket in session.scalars(select(Ticket)).unique()}
+        bank = rows["TECH-2"]
+        bank.environment, bank.components, bank.cluster_name = "Staging", ["PD", "TiDB"], "orders"
+        rows["TECH-3"].confidential = True
+        follow(rows["TECH-1"], session.scalars(select(Person).where(Person.email == AGENT)).one())
     page = agent.get(f"/desk?queue=all&{query}")
     assert set(listed(page)) == expected
     form, _ = page.find("/desk")
