@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from models.catalogue import DoorName, Severity
 from models.events import Event
+from models.organizations import Organization
 from models.outbox import Message
 from models.tickets import Comment, TicketState
 
@@ -83,6 +84,17 @@ def test_a_ticket_goes_to_an_agent_or_nobody_and_to_no_one_else(agent: Browser, 
     agent.get(f"/desk/{key}")
     agent.submit(f"/desk/{key}/assignee", assignee="")
     assert town.ticket(key).assignee is None
+
+
+def test_a_ticket_says_who_looks_after_its_customer(agent: Browser, town: Town) -> None:
+    key = town.file("owner@harbor.example", HARBOR)
+    with town.open() as session:
+        session.scalars(select(Organization).where(Organization.slug == HARBOR)).one().account_manager = "Emeka Obi"
+    page = agent.get(f"/desk/{key}")
+    assert "Account managerEmeka Obi" in page.main
+    assert key in agent.get(f"/desk?queue=all&organization={HARBOR}").main
+    assert page.all("a", href=f"/desk?queue=all&organization={HARBOR}")
+    assert "Account manager" not in agent.get(f"/desk/{town.file()}").main
 
 
 def test_an_answer_meets_the_promise_and_a_note_does_not(agent: Browser, town: Town) -> None:
