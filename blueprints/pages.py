@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from flask import Flask, Response, flash, g, make_response, redirect, render_template, request
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup, escape
+from sqlalchemy import Row
 from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import may, may_there, visitor
@@ -27,6 +28,7 @@ from models.organizations import Organization, chosen_organization, memberships_
 from models.paging import many
 from models.people import Badge, Person
 from models.permissions import Permission
+from models.subscriptions import unpaid_of
 from models.tickets import Ticket, waiting_for
 
 Answer = BaseResponse
@@ -150,12 +152,17 @@ class Shell:
         self.demo = settings.demo
         self.htmx = _Htmx(settings)
         chosen = organization_here(person) if person else None
-        self.organization = _chosen(chosen) if chosen else None
+        self.organization, self._house = _chosen(chosen) if chosen else None, chosen
         self.organizations = [_chosen(m.organization) for m in memberships_of(person)] if person else []
         self.waiting = waiting_for(person) if person and not may(Permission.DESK) else 0
         self.nav = list(self._links()) if person else []
         self.bills = chosen is not None and may_there(Permission.BILLING, chosen)
         self.tabs = list(self._tabs(chosen)) if chosen and request.path.startswith("/console/") else []
+
+    @property
+    def unpaid(self) -> Row[Any] | None:
+        """What the chosen organization has not paid, for who may pay it; a page that shows it asks."""
+        return unpaid_of(self._house) if self._house is not None and self.bills else None
 
     def _links(self) -> Iterator[NavItem]:
         path = request.path

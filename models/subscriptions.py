@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, select
+from sqlalchemy import BigInteger, ForeignKey, Index, Row, String, bindparam, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from models.base import Labelled, Model, session_of
+from models.base import Labelled, Model, read, session_of
 from models.catalogue import Plan, PlanName
 from models.events import Event, EventKind, record
 from models.organizations import Organization, managers_of
@@ -105,6 +105,23 @@ def subscription_of(organization: Organization) -> Subscription | None:
     """Return the organization's subscription, live or ended; None when it never bought a plan."""
     mine = select(Subscription).where(Subscription.organization_id == organization.id)
     return session_of(organization).scalars(mine).one_or_none()
+
+
+def unpaid_of(organization: Organization) -> Row[Any] | None:
+    """Return what a page says of a subscription of which something is not paid; None where all is."""
+    return read(session_of(organization), _UNPAID, house=organization.id).one_or_none()
+
+
+_UNPAID = select(
+    Subscription.plan,
+    Subscription.last_day_at,
+    Subscription.retry_at,
+    Subscription.owed_since,
+    Subscription.pays_offline,
+).where(
+    Subscription.organization_id == bindparam("house"),
+    or_(Subscription.last_day_at.is_not(None), Subscription.owed_since.is_not(None)),
+)
 
 
 def live_subscription(organization: Organization) -> Subscription | None:

@@ -249,6 +249,12 @@ def test_a_renewal_that_fails_says_so_until_it_is_paid(app: Flask, town: Town, s
         assert not page.all("a", href=f"{BASE}/upgrade/enterprise"), "what is refused is no button, but its reason"
         assert not page.all("a", href=f"{BASE}/downgrade/basic")
         assert "could not be charged" in member.get(f"{BASE}/support").main
+        for path in ("/requests", "/help"):
+            page = owner.get(path)
+            assert "The renewal of Standard could not be charged." in page.main
+            assert "The plan goes on until" in page.main
+            assert page.all("a", href=f"{BASE}/cards")
+            assert "could not be charged" not in member.get(path).main, "who cannot pay reads it on the Support page"
         page = owner.get(f"{BASE}/cards")
         assert "Standard plan: $29.00" in page.main
         assert "Pay $29.00 with Visa ending 4242" in page.main
