@@ -125,7 +125,7 @@ WITH_ALL = (joinedload(Ticket.opener), joinedload(Ticket.assignee), joinedload(T
 _active, _now = Ticket.active.is_(True), bindparam("now", type_=DateTime)
 FIGURES = {
     "open": Ticket.state == "open",
-    "in progress": Ticket.state == "in_progress",
+    "in progress": Ticket.state == "in-progress",
     "unassigned": _active & Ticket.assignee_id.is_(None),
     "mine": _active & (Ticket.assignee_id == 1),
     "waiting": Ticket.state == "waiting",

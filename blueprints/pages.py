@@ -39,6 +39,11 @@ def page(template: str, **values: Any) -> Answer:  # noqa: ANN401 (a template ta
     return make_response(render_template(template, **values), 200)
 
 
+def part(template: str, **values: Any) -> Markup:  # noqa: ANN401
+    """Return a part of a page, which a view keeps for the next one that is the same."""
+    return Markup(render_template(template, **values))  # noqa: S704 (templates escape what is not theirs)
+
+
 def polled(template: str, **values: Any) -> Answer:  # noqa: ANN401
     """Answer a part of a page that the page asks for again and again: 200, or 304 where nothing has changed.
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, g, request
+from markupsafe import Markup
+from sqlalchemy import Row
 
 from blueprints.access import actor, may, requires, roles
 from blueprints.deskwork import number_in
-from blueprints.pages import Answer, invalid, page, page_here, polled, see_other, why_none, zone_here
+from blueprints.pages import Answer, invalid, page, page_here, part, polled, see_other, why_none, zone_here
 from extensions import clock, db
 from models import batches, conversations, handling, tags
 from models.base import Refused
 from models.catalogue import DoorName, PlanName, Severity
 from models.faces import face
-from models.people import agents, agents_to_choose
+from models.people import Person, agents, agents_to_choose
 from models.permissions import Permission
 from models.prose import cleaned
 from models.queues import NOBODY, ONLY, DeskWish, Queue, changed_since, desk_counts, queue_of
@@ -40,7 +44,6 @@ _WORDS = {
 _OFFERED = {
     "only": ONLY,
     "words": _WORDS,
-    "queues": list(Queue),
     "doors": list(DoorName),
     "plans": list(PlanName),
     "severities": list(Severity),
@@ -59,22 +62,32 @@ def index() -> Answer:
     rows, paging = queue_of(person, scope, wish, counts, now=now)
     return page(
         "desk/index.html",
-        wish=wish,
         rows=rows,
         tags=tags.tags_of(db.session(), [row.id for row in rows]),
         paging=paging,
         counts=counts,
-        **_OFFERED,
-        agents=agents_to_choose(db.session()),
-        may_answer=may(Permission.ANSWER),
         since=now,
         changed=0,
-        back=wish.href(page=wish.page),
-        views=views_of(person),
-        view=number_in(request.args.get("view", "")),
-        narrowing=urlencode({name: value for name, value in wish.parts.items() if value}),
         faces={t.id: face(t.target, zone, now, why=why_none(t), staff=True) for t in rows},
+        **_around(person, wish),
     )
+
+
+def _around(person: Person, wish: DeskWish) -> dict[str, Any]:
+    """Return what stands beside a queue and above it."""
+    offered, may_answer = tuple(agents_to_choose(db.session())), may(Permission.ANSWER)
+    return {
+        "wish": wish,
+        "queues": list(Queue),
+        "doors": list(DoorName),
+        "states": list(TicketState),
+        "narrow": _narrow(wish, offered, may_answer),
+        "give": _give(offered, person.id),
+        "may_answer": may_answer,
+        "back": wish.href(page=wish.page),
+        "views": views_of(person),
+        "view": number_in(request.args.get("view", "")),
+    }
 
 
 def wish_of(given: Mapping[str, str]) -> DeskWish:
@@ -96,6 +109,18 @@ def wish_of(given: Mapping[str, str]) -> DeskWish:
         after=given.get("after", "")[:80],
         before=given.get("before", "")[:80],
     )
+
+
+@lru_cache(maxsize=64)
+def _narrow(wish: DeskWish, offered: tuple[Row[int, str], ...], may_answer: bool) -> Markup:
+    """Return the form above a queue: a sixth of the page's cost, and the same until something else is asked."""
+    narrowing = urlencode({name: value for name, value in wish.parts.items() if value})
+    return part("desk/_narrow.html", wish=wish, agents=offered, may_answer=may_answer, narrowing=narrowing, **_OFFERED)
+
+
+@lru_cache(maxsize=64)
+def _give(offered: tuple[Row[int, str], ...], me: int) -> Markup:
+    return part("desk/_give.html", agents=offered, me=me)
 
 
 def _typed(given: Mapping[str, str]) -> dict[str, str]:
