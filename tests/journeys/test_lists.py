@@ -129,3 +129,20 @@ def test_a_list_that_is_asked_for_after_the_sign_in_ended_leads_to_it(visit: Vis
     page.wait_for_url(re.compile(r"/sign-in\?next=/requests"))
     page.get_by_role("button", name="Use the account billing@lumen.example").click()
     page.wait_for_url(re.compile(r"/requests\?.*q=card"))
+
+
+def test_an_agent_steps_through_the_queue_by_mouse(visit: Visit) -> None:
+    page = visit("agent@support.example", "/desk?queue=all")
+    rows = page.locator("[data-row]")
+    many, second = rows.count(), rows.nth(1).get_attribute("href")
+    rows.first.click()
+    place = page.get_by_role("navigation", name="Queue", exact=True)
+    expect(place).to_contain_text(f"1 of {many}")
+    expect(place.get_by_role("link")).to_have_count(1)
+    place.get_by_role("link", name="Next ticket of the queue").click()
+    page.wait_for_url(f"**{second}")
+    expect(place).to_contain_text(f"2 of {many}")
+    # A ticket that is not of that list stands nowhere in it.
+    page.evaluate("sessionStorage.clear()")
+    page.reload()
+    expect(place).to_be_hidden()
