@@ -75,14 +75,17 @@ def test_every_route_for_everybody(who: str, app: Flask, town: Town, sign_in: Si
     browser.get("/shortcuts" if email else "/sign-in")
     replay = snapshot(town, browser, tmp_path)
     wrong, met = [], set()
+    before, changed = traces(town), False
     for call in calls(app, key, town.file_of(key, "plan.txt"), lead):
-        replay()
-        before = traces(town)
+        # Reading changes nothing, and what is refused has changed nothing, or is found out below.
+        if changed:
+            replay()
         if call.method == "GET":
             answer = browser.get(call.path, status=None, follow=False, check=False)
         else:
             answer = browser.post(call.path, {"body": "x", "state": "resolved", "organization": LUMEN}, check=False)
         wanted, got = expected(call, email), kind(answer.status, answer.headers.get("Location", ""))
+        changed = call.method != "GET" and got == "let in"
         met.add(wanted)
         # What is named by a bare number is there for nobody in this test: hidden is fine for those who may look.
         bare = set(call.arguments) & {"id", "person", "holiday", "number", "name"} or call.endpoint in NAMED_IN_FORM
