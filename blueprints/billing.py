@@ -16,7 +16,7 @@ from blueprints.tills import (
     card_form,
     check_gateway,
     people_here,
-    quoted_at,
+    price_shown,
     save_card,
     signed,
     targets_of,
@@ -108,9 +108,9 @@ def pay(org: str, plan: str) -> Answer:
 
 def _begin(organization: Organization, plan: PlanName, card_id: int | None = None) -> Payment:
     """Write the intent and commit it: from here on the payment is found again, whatever happens."""
-    now, at = clock.now(), quoted_at(organization, plan)
+    now, price = clock.now(), price_shown(organization, plan)
     card = card_of(organization, card_id) if card_id is not None else None
-    payment = checkout.begin_upgrade(organization, actor(), plan, quoted_at=at, card=card, now=now)
+    payment = checkout.begin_upgrade(organization, actor(), plan, price=price, card=card, now=now)
     settle(actor(), given_key(), payment.back, now=now)
     db.session.commit()
     return payment
@@ -138,7 +138,7 @@ def _offer(
         reason = refused.reason
     if isinstance(form, BuyForm | CardForm):
         card_form(form)
-        form.quote.data = signed(organization, plan, now)
+        form.quote.data = signed(organization, plan, checkout.Price(now, quote.total)) if quote else ""
     return people_here(organization) | {
         "form": form,
         "plan": terms.plan(plan),

@@ -8,12 +8,13 @@ from flask import Blueprint, request
 
 from blueprints.access import actor, requires
 from blueprints.pages import Answer, conflict, invalid, page, see_other
-from blueprints.tills import quoted_at, signed
+from blueprints.tills import price_shown, signed
 from blueprints.uploads import given_key
 from extensions import clock, db
 from forms.billing import RecordForm
 from models.base import Refused, token
 from models.catalogue import PlanName
+from models.checkout import Price
 from models.money import dollars
 from models.offline import ARREARS, Came, due_of, higher_plans, record_payment
 from models.organizations import Organization
@@ -55,6 +56,7 @@ def record(slug: str) -> Answer:
 def _recorded(organization: Organization, form: RecordForm) -> Payment:
     # The form has checked that it is a day.
     assert form.received.data is not None
+    price = price_shown(organization, PlanName(organization.plan))
     return record_payment(
         organization,
         actor(),
@@ -63,9 +65,9 @@ def _recorded(organization: Organization, form: RecordForm) -> Payment:
             method=form.chosen_method(),
             reference=form.reference.data or "",
             received=form.received.data,
-            shown=request.form.get("cents", "")[:20],
+            shown=str(price.cents),
         ),
-        quoted_at=quoted_at(organization, PlanName(organization.plan)),
+        quoted_at=price.at,
         now=clock.now(),
     )
 
@@ -80,6 +82,7 @@ def _shown(organization: Organization, form: RecordForm | None = None) -> dict[s
     except Refused as refused:
         reason = refused.reason
     form = form or RecordForm(formdata=None, key=token(), method="transfer", received=now.date())
-    form.quote.data, form.what.data = signed(organization, PlanName(organization.plan), now), due.key if due else ""
+    price = Price(now, due.quote.total if due else 0)
+    form.quote.data, form.what.data = signed(organization, PlanName(organization.plan), price), due.key if due else ""
     plans = [] if due and due.key == ARREARS else higher_plans(organization, at=now)
     return {"organization": organization, "form": form, "due": due, "reason": reason, "plans": plans}

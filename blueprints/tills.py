@@ -18,6 +18,7 @@ from forms.billing import CardForm
 from models import cards, collecting
 from models.base import NotFound, Refused, token
 from models.catalogue import DoorName, PlanName, Severity, catalogue
+from models.checkout import Price
 from models.money import dollars
 from models.organizations import Organization, managers, organization_of
 from models.outside import Payments, Unanswered
@@ -151,17 +152,17 @@ def payment_here(organization: Organization, public_id: str) -> Payment:
     return payment_of(organization, public_id)
 
 
-def signed(organization: Organization, plan: PlanName, at: datetime) -> str:
-    """Return the moment of a price as a text that only we can have written: for this organization and plan."""
-    return str(_signer().dumps([organization.id, plan.value, at.isoformat()]))
+def signed(organization: Organization, plan: PlanName, price: Price) -> str:
+    """Return a price that a page shows as a text that only we can have written: for this organization and plan."""
+    return str(_signer().dumps([organization.id, plan.value, price.at.isoformat(), price.cents]))
 
 
-def quoted_at(organization: Organization, plan: PlanName) -> datetime:
-    """Return the moment of the price that the posted form showed; raises Refused for one that we did not write."""
+def price_shown(organization: Organization, plan: PlanName) -> Price:
+    """Return the price that the posted form showed; raises Refused for one that we did not write."""
     try:
-        whose, what, at = _signer().loads(request.form.get("quote", "")[:300])
+        whose, what, at, cents = _signer().loads(request.form.get("quote", "")[:300])
         if (whose, what) == (organization.id, plan.value):
-            return datetime.fromisoformat(at)
+            return Price(datetime.fromisoformat(at), int(cents))
     except (BadSignature, TypeError, ValueError):
         pass
     raise Refused("The price was worked out anew. Check it, and confirm once more.")

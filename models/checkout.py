@@ -5,6 +5,7 @@ models/collecting.py makes the calls, models/outcomes.py does what their answers
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from models.base import Refused
@@ -24,25 +25,35 @@ from models.subscriptions import (
 QUOTE_HOLDS = timedelta(minutes=30)
 
 
+@dataclass(frozen=True)
+class Price:
+    """What a page showed to who confirms it: the total in cents, and when it was worked out."""
+
+    at: datetime
+    cents: int
+
+
 def begin_upgrade(
     organization: Organization,
     actor: Person,
     plan: PlanName,
     *,
-    quoted_at: datetime,
+    price: Price,
     card: Card | None,
     now: datetime,
 ) -> Payment:
-    """Write down the intent to buy the plan at the price of `quoted_at`, with that card or with one to be saved.
+    """Write down the intent to buy the plan at the price that was shown, with that card or with one to be saved.
 
-    Raises Refused for a plan that cannot be bought, a price shown too long ago, or a card that is over; Busy while
-    another payment of the organization is under way.
+    Raises Refused for a plan that cannot be bought, a price shown too long ago or another one by now (the tax was set,
+    or cloud charges came), or a card that is over; Busy while another payment of the organization is under way.
     """
-    if not now - QUOTE_HOLDS <= quoted_at <= now:
+    if not now - QUOTE_HOLDS <= price.at <= now:
         raise Refused(
             "The price was worked out anew, since this page was open for long. Check it, and confirm once more."
         )
-    quote = quote_upgrade(organization, plan, at=quoted_at)
+    quote = quote_upgrade(organization, plan, at=price.at)
+    if quote.total != price.cents:
+        raise Refused(f"What is due was worked out anew: {dollars(quote.total)}. Check it, and confirm once more.")
     if card is None:
         check_room(organization)
     elif card.is_over(now.date()):

@@ -9,12 +9,13 @@ from sqlalchemy.orm import Session
 
 from models.catalogue import PlanName
 from models.charges import CloudCharge
-from models.checkout import begin_upgrade
+from models.checkout import Price, begin_upgrade
 from models.collecting import CARD, next_call, take
 from models.organizations import Organization
 from models.outside import CardDetails, Payments
 from models.payments import OPEN, Payment
 from models.people import Person
+from models.quotes import quote_upgrade
 from models.renewals import begin_renewals
 
 DAY = timedelta(days=1)
@@ -27,7 +28,8 @@ def buy(
     """Buy the plan for the organization `house` as that person, with a card of that number, at that moment."""
     organization = session.scalars(select(Organization).where(Organization.slug == house)).one()
     person = session.scalars(select(Person).where(Person.email == email)).one()
-    payment = begin_upgrade(organization, person, plan, quoted_at=at, card=None, now=at)
+    price = Price(at, quote_upgrade(organization, plan, at=at).total)
+    payment = begin_upgrade(organization, person, plan, price=price, card=None, now=at)
     details = CardDetails(number, 4, at.year + 3, "123", person.name)
     key = f"{payment.public_id}:{CARD}"
     take(payment, CARD, gateway.save_card(house, details, key=key, back=payment.back), now=at)

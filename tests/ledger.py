@@ -26,6 +26,7 @@ from models.outside import CardDetails
 from models.payments import Payment, PaymentState, open_payment_of
 from models.people import Person, folded
 from models.permissions import Role
+from models.quotes import quote_upgrade
 from models.subscriptions import Subscription, Term, subscription_of
 
 HOUSE = "lumen-retail"
@@ -87,13 +88,18 @@ class Ledger:
             session.commit()
             return result
 
-    def begin(self, plan: PlanName, *, saved: bool = False, quoted_at: datetime | None = None) -> str:
-        """Write the intent to upgrade and return its id; nothing is charged yet."""
+    def price(self, plan: PlanName) -> checkout.Price:
+        """What the page shows for the plan now."""
+        cents = self.do(lambda _, house, __: quote_upgrade(house, plan, at=self.at).total)
+        return checkout.Price(self.at, cents)
+
+    def begin(self, plan: PlanName, *, saved: bool = False, price: checkout.Price | None = None) -> str:
+        """Write the intent to upgrade, at the price that a page showed or at the one of now, and return its id."""
 
         def verb(_: Session, house: Organization, owner: Person) -> str:
             card = default_card(house) if saved else None
-            quoted = quoted_at or self.at
-            return checkout.begin_upgrade(house, owner, plan, quoted_at=quoted, card=card, now=self.at).public_id
+            shown = price or checkout.Price(self.at, quote_upgrade(house, plan, at=self.at).total)
+            return checkout.begin_upgrade(house, owner, plan, price=shown, card=card, now=self.at).public_id
 
         return str(self.do(verb))
 

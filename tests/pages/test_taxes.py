@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from conftest import SignIn
-from factories import Town
+from factories import AURORA, LUMEN, Town
 from sqlalchemy import select
 
+from extensions import outside
 from models.events import Event, EventKind
 from models.invoices import TaxRate, tax_rate
+from models.organizations import Organization
+
+CARD = {"card_number": "4242 4242 4242 4242", "card_expiry": "04/31", "card_code": "913", "holder": "Maya Okafor"}
 
 
 def test_an_administrator_sets_the_rate(town: Town, sign_in: SignIn) -> None:
@@ -45,3 +51,34 @@ def test_a_second_administrator_who_was_quicker_is_seen(town: Town, sign_in: Sig
     first.submit("/admin/tax", rate="20")
     with town.open() as session:
         assert tax_rate(session) == 2000
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_price_that_changed_since_the_page_was_shown_is_shown_anew(town: Town, sign_in: SignIn, saved: bool) -> None:
+    email, slug = ("billing@lumen.example", LUMEN) if saved else ("owner@aurora.example", AURORA)
+    browser, admin = sign_in(email), sign_in("admin@support.example")
+    path = f"/console/{slug}/upgrade/enterprise"
+    post = path if saved else f"{path}/card"
+    browser.get(post)
+    admin.get("/admin/tax")
+    admin.submit("/admin/tax", rate="19")
+    typed = {} if saved else CARD
+    page = browser.submit(post, status=422, **typed)
+    assert "What is due was worked out anew: $" in page.errors[0]
+    assert "Tax, 19 %" in page.main
+    assert (charged(slug), plan(town, slug)) == ([], "standard" if saved else "basic")
+    shown = re.search(r"Total due now\$([0-9.]+)", page.main)
+    assert shown is not None
+    browser.submit(post, **typed)
+    assert charged(slug) == [round(float(shown[1]) * 100)]
+    assert plan(town, slug) == "enterprise"
+
+
+def charged(slug: str) -> list[int]:
+    there = outside().sandbox
+    assert there is not None
+    return [cents for _, _, cents in there.charged(slug)]
+
+
+def plan(town: Town, slug: str) -> str:
+    return str(town.scalars(select(Organization.plan).where(Organization.slug == slug))[0])
