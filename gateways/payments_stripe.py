@@ -19,7 +19,7 @@ from typing import Any
 
 import stripe
 
-from models.outside import CardDetails, CardFacts, GatewayAnswer, Unanswered, Verdict
+from models.outside import CardDetails, CardFacts, GatewayAnswer, Unanswered, UnknownPayer, Verdict
 
 log = logging.getLogger(__name__)
 # Below this level the library writes whole answers down, and with them the secrets of cards that are being typed.
@@ -31,6 +31,8 @@ TIMEOUT, RETRIES = 10, 1
 # An event that is older was recorded by somebody and sent again.
 TOLERANCE = 300
 KEY, BACK = "portal_key", "portal_back"
+# The code with which Stripe says that there is no such thing in this account and mode.
+_MISSING = "resource_missing"
 _BRANDS = {
     "visa": "Visa",
     "mastercard": "Mastercard",
@@ -121,8 +123,15 @@ class StripePayments:
             "usage": "off_session",
             "metadata": {KEY: key, BACK: back},
         }
-        with _asked():
-            return self._card_answer(self._client.setup_intents.create(params, {"idempotency_key": key}))
+        try:
+            with _asked(stripe.InvalidRequestError):
+                # With the payer in it: one who is enrolled anew asks again, for another customer.
+                intent = self._client.setup_intents.create(params, {"idempotency_key": f"{key}:{payer}"})
+        except stripe.InvalidRequestError as error:
+            if _is_missing(error, "customer"):
+                raise UnknownPayer(_told(error)) from error
+            return GatewayAnswer(Verdict.DECLINED, "", _reason(error))
+        return self._card_answer(intent)
 
     def charge(self, payer: str, card: str, cents: int, *, key: str, back: str, present: bool) -> GatewayAnswer:
         """Charge a saved card, unless the call with that key has charged it already."""
@@ -138,7 +147,7 @@ class StripePayments:
                 "metadata": {KEY: key, BACK: back},
             } | ({} if present else {"off_session": True})
             try:
-                with _asked():
+                with _asked(stripe.CardError, stripe.InvalidRequestError):
                     intent = self._client.payment_intents.create(params, {"idempotency_key": key})
             except (stripe.CardError, stripe.InvalidRequestError) as error:
                 return GatewayAnswer(Verdict.DECLINED, "", _reason(error))
@@ -165,7 +174,7 @@ class StripePayments:
             return GatewayAnswer(Verdict.CANCELED, "")
         kind = self._client.setup_intents if saving else self._client.payment_intents
         try:
-            with _asked():
+            with _asked(stripe.InvalidRequestError):
                 kind.cancel(intent.id)
         except stripe.InvalidRequestError:
             # It is decided: what it came to is asked below.
@@ -183,7 +192,7 @@ class StripePayments:
         if there is None:
             params: Any = {"payment_intent": intent.id, "amount": cents, "metadata": {KEY: key}}
             try:
-                with _asked():
+                with _asked(stripe.CardError, stripe.InvalidRequestError):
                     there = self._client.refunds.create(params, {"idempotency_key": key})
             except (stripe.InvalidRequestError, stripe.CardError) as error:
                 return GatewayAnswer(Verdict.DECLINED, "", _reason(error))
@@ -194,7 +203,7 @@ class StripePayments:
     def forget(self, card: str) -> None:
         """Take a saved card off its customer; one that is gone already is no error."""
         try:
-            with _asked():
+            with _asked(stripe.InvalidRequestError):
                 self._client.payment_methods.detach(card)
         except stripe.InvalidRequestError:
             log.info("A card that was to be forgotten is gone already.")
@@ -207,12 +216,8 @@ class StripePayments:
 
     def facts_of(self, card: str) -> CardFacts | None:
         """Return what Stripe says of a saved card now; None when nobody has it any more."""
-        try:
-            with _asked():
-                found = self._client.payment_methods.retrieve(card)
-        except stripe.InvalidRequestError:
-            return None
-        return _facts(found) if found.customer else None
+        found = self._saved(card)
+        return _facts(found) if found is not None and found.customer else None
 
     def read_event(self, body: bytes, signature: str) -> Event:
         """Return the event that was posted; raises BadEvent unless Stripe has signed it within five minutes.
@@ -236,21 +241,30 @@ class StripePayments:
         return found
 
     def _card_of(self, payer: str, key: str) -> stripe.SetupIntent | None:
-        with _asked():
-            found: Any = self._client.setup_intents.list({"customer": payer, "limit": 100})
-            return next((one for one in found.auto_paging_iter() if _noted(one).get(KEY) == key), None)
+        found: stripe.SetupIntent | None = _call_of(self._client.setup_intents, payer, key)
+        return found
 
     def _charge_of(self, payer: str, key: str) -> stripe.PaymentIntent | None:
-        with _asked():
-            found: Any = self._client.payment_intents.list({"customer": payer, "limit": 100})
-            return next((one for one in found.auto_paging_iter() if _noted(one).get(KEY) == key), None)
+        found: stripe.PaymentIntent | None = _call_of(self._client.payment_intents, payer, key)
+        return found
+
+    def _saved(self, card: str) -> stripe.PaymentMethod | None:
+        """Return the card with that token; None where Stripe knows none."""
+        try:
+            with _asked(stripe.InvalidRequestError):
+                return self._client.payment_methods.retrieve(card)
+        except stripe.InvalidRequestError as error:
+            if error.code != _MISSING:
+                raise Unanswered(_told(error)) from error
+        return None
 
     def _card_answer(self, intent: stripe.SetupIntent) -> GatewayAnswer:
         if intent.status == "succeeded":
             token = intent.payment_method
             assert token is not None
-            with _asked():
-                card = self._client.payment_methods.retrieve(token if isinstance(token, str) else token.id)
+            card = self._saved(token if isinstance(token, str) else token.id)
+            if card is None:
+                return GatewayAnswer(Verdict.DECLINED, intent.id, _MISSING)
             return GatewayAnswer(Verdict.DONE, intent.id, card=_facts(card))
         if intent.status == "canceled":
             return GatewayAnswer(Verdict.CANCELED, intent.id)
@@ -273,6 +287,23 @@ class StripePayments:
         return GatewayAnswer(Verdict.ASKS, intent.id, url=f"{_noted(intent).get(BACK, '')}/confirm")
 
 
+def _call_of(kind: Any, payer: str, key: str) -> Any:  # noqa: ANN401 (Stripe's services share no type)
+    """Return the customer's call with that key; None for none, and of a customer whom Stripe does not know."""
+    try:
+        with _asked(stripe.InvalidRequestError):
+            found = kind.list({"customer": payer, "limit": 100})
+            return next((one for one in found.auto_paging_iter() if _noted(one).get(KEY) == key), None)
+    except stripe.InvalidRequestError as error:
+        if not _is_missing(error, "customer"):
+            raise Unanswered(_told(error)) from error
+        log.warning("Stripe does not know the customer %s: another account's key, or it was deleted there.", payer)
+    return None
+
+
+def _is_missing(error: stripe.InvalidRequestError, what: str) -> bool:
+    return error.code == _MISSING and error.param == what
+
+
 def _noted(intent: Any) -> dict[str, str]:  # noqa: ANN401 (Stripe's objects share no type that has metadata)
     """Return what we wrote at Stripe beside a call."""
     return intent.metadata.to_dict() if intent.metadata else {}
@@ -285,11 +316,14 @@ def _facts(card: stripe.PaymentMethod) -> CardFacts:
 
 
 @contextmanager
-def _asked() -> Iterator[None]:
-    """Let what is said of the card or the call through, and raise Unanswered for everything else that goes wrong."""
+def _asked(*said: type[stripe.StripeError]) -> Iterator[None]:
+    """Let through what is said of the card or the call, and raise Unanswered for everything else that goes wrong.
+
+    Which of Stripe's errors say something is for the caller to name, who says then what it means.
+    """
     try:
         yield
-    except (stripe.CardError, stripe.InvalidRequestError):
+    except said:
         raise
     except stripe.StripeError as error:
         log.warning("Stripe gave no answer: %s", _told(error))

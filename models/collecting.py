@@ -7,24 +7,27 @@ anywhere: the row says how far it came, the key makes the same call again, and t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from models.cards import Card, turn_away
 from models.catalogue import PlanName
 from models.outcomes import leave, let_bank_ask, put_off, refuse, take_card, take_payment, take_refund
-from models.outside import CardDetails, Clock, GatewayAnswer, Payments, Unanswered, Verdict
+from models.outside import CardDetails, Clock, GatewayAnswer, Payments, Unanswered, UnknownPayer, Verdict
 from models.payments import (
     ANSWER_WITHIN,
     LEFT,
     Payment,
     PaymentKind,
     PaymentState,
+    drop_payer,
     due_payments,
     find,
     is_new,
@@ -69,12 +72,28 @@ def save_card(
         back, fresh = payment.back, payment.is_open and payment.card_id is None
     if fresh:
         try:
-            payer = payer_for(sessions, gateway, key)
-            answer = gateway.save_card(payer, details, key=f"{key}:{CARD}", back=back)
+            answer = _save(sessions, gateway, key, details, back)
         except Unanswered:
             return _wait(sessions, key, clock.now())
         _take(sessions, key, CARD, answer, clock.now())
     return advance(sessions, gateway, key, clock)
+
+
+def _save(sessions: Sessions, gateway: Payments, key: str, details: CardDetails | None, back: str) -> GatewayAnswer:
+    """Hand the card over; a payer whom the gateway does not know any more is enrolled anew, once.
+
+    That is safe here, where nothing can have been charged yet. What older payments were charged is not found under the
+    new name: it is not given back by itself, and administrators are told so.
+    """
+    payer = payer_for(sessions, gateway, key)
+    try:
+        return gateway.save_card(payer, details, key=f"{key}:{CARD}", back=back)
+    except UnknownPayer:
+        log.warning("The gateway does not know %s any more, who is enrolled anew.", payer)
+    with sessions() as session:
+        drop_payer(session, find(session, key).organization_id, gateway.name, payer)
+        session.commit()
+    return gateway.save_card(payer_for(sessions, gateway, key), details, key=f"{key}:{CARD}", back=back)
 
 
 def advance(sessions: Sessions, gateway: Payments, key: str, clock: Clock) -> PaymentState:
@@ -136,8 +155,24 @@ def advance_due(sessions: Sessions, gateway: Payments, clock: Clock) -> int:
     with sessions() as session:
         keys = due_payments(session, clock.now())
     for key in keys:
-        advance(sessions, gateway, key, clock)
+        with _each(sessions, key, clock):
+            advance(sessions, gateway, key, clock)
     return len(keys)
+
+
+@contextmanager
+def _each(sessions: Sessions, key: str, clock: Clock) -> Iterator[None]:
+    """Put a payment off that cannot be worked on for whatever reason: the others have their turn all the same."""
+    try:
+        yield
+    except (OperationalError, StaleDataError, OSError):
+        raise  # not the payment's fault: the next round looks again
+    except Exception as trouble:
+        if not isinstance(trouble, Unanswered):
+            log.exception("Payment %s cannot be worked on.", key)
+        with sessions() as session:
+            put_off(find(session, key), now=clock.now())
+            session.commit()
 
 
 def forget_left(sessions: Sessions, gateway: Payments, clock: Clock, most: int = 20) -> int:
@@ -149,23 +184,22 @@ def forget_left(sessions: Sessions, gateway: Payments, clock: Clock, most: int =
     with sessions() as session:
         keys = session.scalars(select(Payment.public_id).where(left).order_by(Payment.next_at).limit(most)).all()
     for key in keys:
-        try:
-            payer = payer_for(sessions, gateway, key)
-            answer = gateway.look(payer, f"{key}:{CARD}")
-            if answer is not None and answer.verdict is Verdict.ASKS:
-                answer = gateway.cancel(payer, f"{key}:{CARD}")
-        except Unanswered:
-            with sessions() as session:
-                put_off(find(session, key), now=clock.now())
-                session.commit()
-            continue
-        with sessions() as session:
-            payment = find(session, key)
-            payment.asks = ""
-            if answer is not None and answer.card is not None and payment.actor_id is not None:
-                turn_away(payment.organization, payment.actor_id, answer.card, now=clock.now())
-            session.commit()
+        with _each(sessions, key, clock):
+            _forget_one(sessions, gateway, key, clock)
     return len(keys)
+
+
+def _forget_one(sessions: Sessions, gateway: Payments, key: str, clock: Clock) -> None:
+    payer = payer_for(sessions, gateway, key)
+    answer = gateway.look(payer, f"{key}:{CARD}")
+    if answer is not None and answer.verdict is Verdict.ASKS:
+        answer = gateway.cancel(payer, f"{key}:{CARD}")
+    with sessions() as session:
+        payment = find(session, key)
+        payment.asks = ""
+        if answer is not None and answer.card is not None and payment.actor_id is not None:
+            turn_away(payment.organization, payment.actor_id, answer.card, now=clock.now())
+        session.commit()
 
 
 def forget_removed(sessions: Sessions, gateway: Payments, clock: Clock, most: int = 20) -> int:
@@ -178,6 +212,9 @@ def forget_removed(sessions: Sessions, gateway: Payments, clock: Clock, most: in
         try:
             gateway.forget(token)
         except Unanswered:
+            continue
+        except Exception:
+            log.exception("Card %d cannot be forgotten.", card_id)
             continue
         with sessions() as session:
             session.get_one(Card, card_id).forgotten_at = clock.now()

@@ -60,6 +60,7 @@ HARD = frozenset(
         "no_card",
         "offline",
         "pickup_card",
+        "resource_missing",
         "revocation_of_all_authorizations",
         "revocation_of_authorization",
         "stolen_card",

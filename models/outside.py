@@ -185,6 +185,13 @@ class Unanswered(Exception):  # noqa: N818
     """The gateway gave no answer: the call may have been carried out, or not. The same key asks again."""
 
 
+class UnknownPayer(Unanswered):
+    """The gateway does not know who pays: it was another account of the gateway's that did, or the payer was deleted.
+
+    Nothing was done, and nothing was done before under that name.
+    """
+
+
 class Payments(Protocol):
     """Saves cards and charges amounts. The subscription is ours: a gateway knows no plan and no period.
 
@@ -206,7 +213,8 @@ class Payments(Protocol):
     def save_card(self, payer: str, details: CardDetails | None, *, key: str, back: str) -> GatewayAnswer:
         """Save the card for later charges; `back` is the page to return to from the bank.
 
-        Without details the gateway asks the cardholder itself.
+        Without details the gateway asks the cardholder itself. Raises UnknownPayer for one who must enroll anew; all
+        other calls about such a one find nothing, and charge and give back nothing.
         """
 
     def charge(self, payer: str, card: str, cents: int, *, key: str, back: str, present: bool) -> GatewayAnswer:

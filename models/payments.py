@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, relationship
 
@@ -68,6 +68,7 @@ _WORDS = {
     "no_room": f"There are {CARDS_MOST} cards already, which is the most: others were added meanwhile. {{nothing}} "
     "Remove one first.",
     "offline": "This plan is paid by bank transfer or purchase order, and the payment has not arrived yet. {nothing}",
+    "resource_missing": "Our payment service does not know this card any more. {nothing} Add it again, or another one.",
     "no_card": "There is no card to charge. {nothing} Add a card.",
 }
 
@@ -181,6 +182,12 @@ def keep_payer(session: Session, organization_id: int, gateway: str, token: str)
     except IntegrityError:
         return payer_of(session, organization_id, gateway) or token
     return token
+
+
+def drop_payer(session: Session, organization_id: int, gateway: str, token: str) -> None:
+    """Forget what the gateway called the organization, since it knows that name no more."""
+    mine = (Payer.organization_id == organization_id) & (Payer.gateway == gateway) & (Payer.token == token)
+    session.execute(delete(Payer).where(mine))
 
 
 def is_there(session: Session, public_id: str) -> bool:

@@ -39,7 +39,10 @@ _UNKNOWN = ("return_url", "description", "payment_method_types[0]")
 
 
 class StripeDouble:
-    """The two of them, with what a test turns: `drop`, `down`, and what Stripe was asked."""
+    """The two of them, with what a test turns: `drop`, `down`, `odd`, and what Stripe was asked.
+
+    On a path with `odd` in it nothing is right.
+    """
 
     def __init__(self) -> None:
         self._port = free_port()
@@ -82,7 +85,7 @@ class StripeDouble:
         """Begin anew: nothing is stored, nothing fails."""
         self.ask("DELETE", "/_config/data")
         self.drop = self.down = 0
-        self.drop_on = ""
+        self.drop_on = self.odd = ""
         self.calls: list[tuple[str, str]] = []
         self._answers: dict[str, tuple[int, bytes]] = {}
         self._cancelled: set[str] = set()
@@ -185,6 +188,9 @@ class StripeDouble:
             return 401, b'{"error": {"type": "invalid_request_error", "message": "Invalid API Key provided"}}'
         plain, _, query = path.partition("?")
         params = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        payer = params.get("customer") or parse_qs(query).get("customer", [""])[0]
+        if (wrong := self._wrong(plain, payer)) is not None:
+            return 400, json.dumps({"error": {"type": "invalid_request_error"} | wrong}).encode()
         if method == "GET" and plain in {"/v1/payment_intents", "/v1/setup_intents"}:
             return self._narrowed(plain, parse_qs(query))
         if method == "POST" and plain == "/v1/refunds" and not self._fits(params):
@@ -197,6 +203,14 @@ class StripeDouble:
         kept = {name: value for name, value in params.items() if name not in _UNKNOWN}
         status, answer = self._forward(method, path, urlencode(kept).encode())
         return status, self._as_stripe(plain, answer)
+
+    def _wrong(self, path: str, payer: str) -> dict[str, str] | None:
+        """Return what is wrong with a call before it is looked at: its path, or a customer whom nobody knows."""
+        if self.odd and self.odd in path:
+            return {"message": "odd"}
+        if payer and self._forward("GET", f"/v1/customers/{payer}", b"")[0] != 200:
+            return {"code": "resource_missing", "param": "customer"}
+        return None
 
     def _attach(self, told: dict[str, Any]) -> None:
         """Let a card that was saved belong to its customer, as Stripe does."""

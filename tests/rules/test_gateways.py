@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from stripe_double import (
 
 from gateways.payments_sandbox import SandboxPayments
 from gateways.payments_stripe import BadEvent, StripePayments, WrongKey
-from models.outside import CardDetails, GatewayAnswer, Payments, Unanswered, Verdict
+from models.outside import CardDetails, GatewayAnswer, Payments, Unanswered, UnknownPayer, Verdict
 
 pytestmark = pytest.mark.plain
 
@@ -244,6 +245,17 @@ def test_a_forgotten_card_and_somebody_elses_are_not_charged(shop: Shop, payer: 
     shop.gateway.forget("pm_nothing")
 
 
+def test_a_payer_whom_it_does_not_know_has_made_no_call(shop: Shop, payer: str) -> None:
+    card = saved(shop, payer)
+    charge(shop, payer, card)
+    for call in ("k1:card", "c1:charge"):
+        assert shop.gateway.look("cus_nobody", call) is None
+        assert shop.gateway.cancel("cus_nobody", call).verdict is Verdict.CANCELED
+    assert charge(shop, "cus_nobody", card, "c2:charge").verdict is Verdict.DECLINED
+    assert shop.gateway.refund("cus_nobody", "c1:charge", 100, key="r1:refund").verdict is Verdict.DECLINED
+    assert shop.moved() == [("charge", 2900)]
+
+
 # What only Stripe has.
 
 
@@ -259,6 +271,42 @@ def test_a_key_that_stripe_does_not_take_is_told_apart_from_an_outage(double: St
     nowhere = StripePayments(SECRET_KEY, PUBLISHABLE_KEY, WEBHOOK_SECRET, "http://127.0.0.1:9")
     with pytest.raises(Unanswered):
         nowhere.check()
+
+
+def test_nothing_is_saved_for_a_payer_who_must_be_enrolled_anew(stripe: StripePayments) -> None:
+    with pytest.raises(UnknownPayer):
+        stripe.save_card("cus_nobody", None, key="k:card", back=BACK)
+    assert stripe.handover("cus_nobody", "k:card") is None
+
+
+@pytest.mark.parametrize("path", ["customers", "setup_intents", "payment_intents", "payment_methods", "refunds"])
+def test_what_stripe_finds_wrong_with_a_call_is_no_error_of_ours(
+    double: StripeDouble, stripe: StripePayments, path: str
+) -> None:
+    payer = stripe.enroll("lumen", "Lumen Retail")
+    card = saved(Stripe(double), payer)
+    stripe.charge(payer, card, 2900, key="c1:charge", back=BACK, present=True)
+    double.odd = f"/v1/{path}"
+    calls: list[Callable[[], object]] = [
+        lambda: stripe.enroll("other", "Other"),
+        lambda: stripe.save_card(payer, None, key="k2:card", back=BACK),
+        lambda: stripe.look(payer, "k1:card"),
+        lambda: stripe.look(payer, "c1:charge"),
+        lambda: stripe.charge(payer, card, 100, key="c2:charge", back=BACK, present=True),
+        lambda: stripe.cancel(payer, "k1:card"),
+        lambda: stripe.cancel(payer, "c1:charge"),
+        lambda: stripe.refund(payer, "c1:charge", 100, key="r1:refund"),
+        lambda: stripe.forget(card),
+        lambda: stripe.handover(payer, "c1:charge"),
+        lambda: stripe.facts_of(card),
+    ]
+    unanswered = 0
+    for call in calls:
+        try:
+            call()
+        except Unanswered:
+            unanswered += 1
+    assert unanswered, "a call that Stripe takes nothing of cannot be answered"
 
 
 def test_a_name_in_any_script_is_enrolled_once(double: StripeDouble, stripe: StripePayments) -> None:
