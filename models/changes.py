@@ -17,14 +17,15 @@ from models.invoices import Invoice, Line, LineKind, lines_of
 from models.money import share
 from models.organizations import Organization
 from models.outbox import Letter
-from models.payments import Payment, PaymentKind, PaymentState, begin, check_free, tell_administrators
+from models.payments import Payment, check_free
 from models.people import Person
-from models.quotes import Quote
+from models.refunds import give_back
 from models.subscriptions import (
     Standing,
     Subscription,
     Term,
     end,
+    hold_plan,
     live_subscription,
     set_plan,
     tell_managers,
@@ -90,9 +91,9 @@ def start_contract(organization: Organization, actor: Person, *, now: datetime, 
 
     Raises Busy while a payment of the organization is under way.
     """
+    running = hold_plan(organization)
     check_free(organization)
-    running = live_subscription(organization)
-    if running is not None:
+    if running is not None and running.is_live:
         _give_back(running, now=now)
         end(running, now=now)
     set_plan(organization, PlanName.PREMIUM, EventKind.CONTRACT_STARTED, now=now, actor_id=actor.id, **facts)
@@ -111,7 +112,8 @@ def _give_back(running: Subscription, *, now: datetime) -> None:
         lines = lines_of(session_of(running), [invoice.id])
         cents = min(left, sum(line.cents for line in lines if line.kind is not LineKind.USAGE))
         if cents > 0:
-            _refund(running, payment, cents, invoice.tax_basis_points, now=now)
+            line = Line(LineKind.CREDIT, f"Unused {running.plan.label} plan", -cents, now, running.period_end)
+            give_back(payment, line, invoice.tax_basis_points, now=now)
             left -= cents
 
 
@@ -125,25 +127,3 @@ def _paid_for(running: Subscription) -> list[tuple[Payment, Invoice]]:
         .order_by(Payment.id.desc())
     )
     return [(payment, invoice) for payment, invoice in session_of(running).execute(paid)]
-
-
-def _refund(running: Subscription, paid: Payment, cents: int, rate: int, *, now: datetime) -> None:
-    line = Line(LineKind.CREDIT, f"Unused {running.plan.label} plan", -cents, now, running.period_end)
-    quote = Quote.without_plan((line,), rate, now, running.period_end)
-    refund = begin(
-        running.organization,
-        PaymentKind.REFUND,
-        quote=quote.as_facts() | {"charge": f"{paid.public_id}:charge"},
-        cents=-quote.total,
-        card=paid.card,
-        refund_of=paid.id,
-        now=now,
-        alone=False,
-    )
-    if paid.offline:
-        # No gateway knows of it: an administrator pays it back, and is told so now.
-        refund.close(PaymentState.DECLINED, now=now, reason="offline")
-        tell_administrators(refund, now=now)
-    else:
-        # The worker makes it in its next round.
-        refund.next_at = now

@@ -18,6 +18,7 @@ from models.people import Person
 from models.quotes import Quote, quote_renewal, quote_upgrade, quote_usage
 from models.subscriptions import (
     Standing,
+    hold_plan,
     subscription_of,
 )
 
@@ -51,6 +52,7 @@ def begin_upgrade(
         raise Refused(
             "The price was worked out anew, since this page was open for long. Check it, and confirm once more."
         )
+    hold_plan(organization)
     quote = quote_upgrade(organization, plan, at=price.at)
     if quote.total != price.cents:
         raise Refused(f"What is due was worked out anew: {dollars(quote.total)}. Check it, and confirm once more.")
@@ -102,6 +104,7 @@ def begin_arrears(organization: Organization, actor: Person, *, shown: str, now:
     Raises Refused when nothing is owed, there is no card, or another amount was `shown` (in cents) to who pays; Busy as
     `begin_upgrade` does.
     """
+    hold_plan(organization)
     quote, card = arrears_of(organization, now=now), default_card(organization)
     if quote is None:
         raise Refused("Nothing is owed: there is nothing to pay.")

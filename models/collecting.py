@@ -305,10 +305,12 @@ def take(payment: Payment, call: str, answer: GatewayAnswer | None, *, now: date
 
 def give(payment: Payment, *, now: datetime) -> None:
     """Give what was paid for, and let a higher plan do its work on running promises and on texts that waited for it."""
-    before = payment.organization.plan
+    before = PlanName(payment.organization.plan)
     take_payment(payment, now=now)
-    if payment.kind is PaymentKind.UPGRADE and payment.organization.plan != before:
-        bring_forward(payment.organization, PlanName(payment.organization.plan), now=now)
+    after = PlanName(payment.organization.plan)
+    # A contract that began meanwhile has done so already.
+    if payment.plan is after and after.rank > before.rank:
+        bring_forward(payment.organization, after, now=now)
         call_back(payment.organization, now=now)
 
 

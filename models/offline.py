@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import select
-
 from models.base import Labelled, Refused, session_of
 from models.catalogue import PlanName, catalogue
 from models.checkout import QUOTE_HOLDS, arrears_of
@@ -22,6 +20,7 @@ from models.payments import Payment, PaymentKind, begin
 from models.people import Person
 from models.prose import cleaned
 from models.quotes import Quote, quote_upgrade
+from models.subscriptions import hold_plan
 from models.wording import MONTHS, zone
 
 REFERENCE_MOST = 60
@@ -89,8 +88,7 @@ def record_payment(
     """
     session = session_of(organization)
     # Nothing stays open that a second administrator could run into, so they come one after the other here.
-    held = select(Organization).where(Organization.id == organization.id).with_for_update()
-    session.scalars(held.execution_options(populate_existing=True)).one()
+    hold_plan(organization)
     reference, received = cleaned(came.reference).strip(), came.received
     if not now - QUOTE_HOLDS <= quoted_at <= now:
         raise Refused("The amounts were worked out anew, since this page was open for long. Check them, then record.")

@@ -14,6 +14,7 @@ from models.base import NotFound, Refused, session_of
 from models.cards import Card, add_card, make_default, remove_card, turn_away
 from models.catalogue import PlanName
 from models.charges import CloudCharge
+from models.dunning import renewal_failed, to_basic, usage_failed
 from models.events import EventKind, record
 from models.invoices import Invoice, InvoiceKind, write_invoice
 from models.money import next_month
@@ -34,38 +35,19 @@ from models.payments import (
 from models.people import Person
 from models.quotes import Quote
 from models.receipts import send_receipt
+from models.refunds import send_back
 from models.subscriptions import (
     Standing,
     Subscription,
     Term,
+    by_contract,
     close_term,
-    end,
+    hold_plan,
     live_subscription,
-    next_retry,
     open_term,
     set_plan,
     subscription_of,
     tell_managers,
-)
-
-# What no second try changes: somebody has to come, with another card or to be asked by the bank. The codes are those
-# after which Stripe says not to try again (docs.stripe.com/declines/codes), and ours for a card that is not there.
-HARD = frozenset(
-    {
-        "authentication_required",
-        "expired_card",
-        "highest_risk_level",
-        "incorrect_number",
-        "lost_card",
-        "no_card",
-        "offline",
-        "pickup_card",
-        "resource_missing",
-        "revocation_of_all_authorizations",
-        "revocation_of_authorization",
-        "stolen_card",
-        "transaction_not_allowed",
-    }
 )
 
 
@@ -110,6 +92,7 @@ def refuse(payment: Payment, state: PaymentState, reason: str, *, now: datetime)
     """Write down that no money moved: declined by the bank, ended by the customer, or not confirmed in time."""
     if not payment.is_open:
         return
+    hold_plan(payment.organization)
     payment.close(state, now=now, reason=reason if state is PaymentState.DECLINED else "")
     kind = EventKind.PAYMENT_FAILED if state is PaymentState.DECLINED else EventKind.PAYMENT_ENDED
     record(
@@ -126,9 +109,9 @@ def refuse(payment: Payment, state: PaymentState, reason: str, *, now: datetime)
     if payment.kind is PaymentKind.UPGRADE:
         _let_card_go(payment, now=now)
     elif payment.kind is PaymentKind.RENEWAL:
-        _renewal_failed(payment, now=now)
+        renewal_failed(payment, now=now)
     elif payment.kind is PaymentKind.USAGE and payment.actor_id is None:
-        _usage_failed(payment, now=now)
+        usage_failed(payment, now=now)
     elif payment.kind is PaymentKind.REFUND:
         tell_administrators(payment, now=now)
 
@@ -147,9 +130,10 @@ def take_payment(payment: Payment, *, now: datetime) -> Invoice | None:
     """Give what was paid for, once: the plan, the invoice, the mail. None when it was given before."""
     if not payment.is_open:
         return None
+    organization = payment.organization
+    hold_plan(organization)
     payment.close(PaymentState.PAID, now=now)
     quote = Quote.from_facts(payment.quote)
-    organization = payment.organization
     invoice = None
     if quote.lines:
         invoice = _write(payment, InvoiceKind.INVOICE, quote, card=payment.card, now=now)
@@ -201,6 +185,9 @@ def _gone_back(payment: Payment, kind: EventKind, actor: Person | None, *, now: 
 def _upgrade(payment: Payment, quote: Quote, number: str, *, now: datetime) -> None:
     organization, plan = payment.organization, payment.plan
     assert plan is not None
+    if by_contract(organization):
+        send_back(payment, now=now)
+        return
     running = live_subscription(organization)
     if running is None:
         # A whole period begins when it is paid: nobody pays for the minutes in which their bank asked them.
@@ -228,13 +215,18 @@ def _upgrade(payment: Payment, quote: Quote, number: str, *, now: datetime) -> N
 
 
 def _renew(payment: Payment, quote: Quote, number: str, *, now: datetime) -> None:
-    """Begin the next period; a pending plan holds from its start."""
-    organization, subscription = payment.organization, live_subscription(payment.organization)
-    if subscription is None:
-        # The plan was given up before: only usage was paid.
-        return
+    """Begin the next period; a pending plan holds from its start.
+
+    What was paid is given also when the plan has ended meanwhile, or it goes back where a contract has begun.
+    """
+    organization, subscription = payment.organization, subscription_of(payment.organization)
     if quote.plan is None:
-        _to_basic(subscription, EventKind.PLAN_DOWNGRADED, now=now)
+        # The plan was given up: only its usage was paid.
+        if subscription is not None and subscription.is_live:
+            to_basic(subscription, EventKind.PLAN_DOWNGRADED, now=now)
+        return
+    if subscription is None or by_contract(organization):
+        send_back(payment, now=now)
         return
     before = PlanName(organization.plan)
     subscription.plan, subscription.standing = quote.plan, Standing.ACTIVE
@@ -253,44 +245,13 @@ def _renew(payment: Payment, quote: Quote, number: str, *, now: datetime) -> Non
         free=quote.free,
         now=now,
     )
-    kind = EventKind.PLAN_RENEWED if quote.plan is before else EventKind.PLAN_DOWNGRADED
+    lower = quote.plan.rank < before.rank
+    kind = EventKind.PLAN_DOWNGRADED if lower else EventKind.PLAN_RENEWED
     set_plan(organization, quote.plan, kind, now=now, actor_id=payment.actor_id, **_facts(payment, number))
-    if quote.plan is not before:
+    if lower:
         tell_managers(
             organization, Letter.PLAN_CHANGED, now=now, before=before.value, after=quote.plan.value, why="downgrade"
         )
-
-
-def _renewal_failed(payment: Payment, *, now: datetime) -> None:
-    """Keep the plan for the days of grace, and say until when; a pending plan begins all the same."""
-    subscription = live_subscription(payment.organization)
-    if subscription is None:
-        return
-    if payment.plan is None:
-        # The plan ends as was asked; its usage stays owed.
-        subscription.owed_since = now
-        _to_basic(subscription, EventKind.PLAN_DOWNGRADED, now=now)
-        return
-    again = subscription.standing is Standing.PAST_DUE
-    if again and payment.actor_id is not None:
-        # Who tries to pay reads on the page why it failed.
-        return
-    organization, before = payment.organization, PlanName(payment.organization.plan)
-    subscription.standing, subscription.last_day_at = Standing.PAST_DUE, subscription.period_end + subscription.grace
-    subscription.retry_at = None if payment.reason in HARD else next_retry(subscription.period_end, now)
-    if payment.plan is not before:
-        subscription.plan, subscription.pending_plan = payment.plan, None
-        set_plan(organization, payment.plan, EventKind.PLAN_DOWNGRADED, now=now)
-    tell_managers(
-        organization,
-        Letter.PAYMENT_FAILED,
-        now=now,
-        reason=payment.reason,
-        cents=payment.cents,
-        plan=payment.plan.value,
-        last_day=subscription.last_day_at.isoformat(),
-        retry=subscription.retry_at.isoformat() if subscription.retry_at else "",
-    )
 
 
 def _let_card_go(payment: Payment, *, now: datetime) -> None:
@@ -298,16 +259,6 @@ def _let_card_go(payment: Payment, *, now: datetime) -> None:
     card = payment.card
     if card is not None and card.added_at >= payment.created_at and card.removed_at is None:
         remove_card(payment.organization, _actor(payment), card, renews=False, now=now)
-
-
-def _usage_failed(payment: Payment, *, now: datetime) -> None:
-    subscription = subscription_of(payment.organization)
-    if subscription is not None:
-        subscription.owed_since = now
-    reason, cents = payment.reason, payment.cents
-    tell_managers(
-        payment.organization, Letter.PAYMENT_FAILED, now=now, reason=reason, cents=cents, plan="", last_day=""
-    )
 
 
 def _usage_paid(payment: Payment, number: str, *, now: datetime) -> None:
@@ -323,26 +274,6 @@ def _usage_paid(payment: Payment, number: str, *, now: datetime) -> None:
         invoice=number,
         cents=payment.cents,
     )
-
-
-def _to_basic(subscription: Subscription, kind: EventKind, *, now: datetime) -> None:
-    """End the paid plan; the organization goes on with Basic."""
-    organization, before = subscription.organization, subscription.organization.plan
-    end(subscription, now=now)
-    set_plan(organization, PlanName.BASIC, kind, now=now)
-    why = "lapse" if kind is EventKind.PLAN_LAPSED else "downgrade"
-    tell_managers(organization, Letter.PLAN_CHANGED, now=now, before=before, after=PlanName.BASIC.value, why=why)
-
-
-def lapse(subscription: Subscription, *, now: datetime) -> None:
-    """End a plan whose renewal was not paid by its last day (product rule 9.5)."""
-    if subscription.standing is Standing.PAST_DUE:
-        _to_basic(subscription, EventKind.PLAN_LAPSED, now=now)
-
-
-def give_up(subscription: Subscription, *, now: datetime) -> None:
-    """Let a plan end as was asked, when nothing is left to be charged."""
-    _to_basic(subscription, EventKind.PLAN_DOWNGRADED, now=now)
 
 
 def _write(payment: Payment, kind: InvoiceKind, quote: Quote, *, card: Card | None, now: datetime) -> Invoice:

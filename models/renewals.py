@@ -15,18 +15,21 @@ from sqlalchemy.orm import Session
 from models.cards import default_card
 from models.catalogue import PlanName
 from models.charges import CloudCharge
+from models.dunning import give_up, lapse
 from models.events import EventKind
 from models.numbers import hold
 from models.organizations import Organization
 from models.outbox import Letter
-from models.outcomes import give_up, lapse, refuse, take_payment
-from models.payments import Busy, Payment, PaymentKind, PaymentState, begin
+from models.outcomes import refuse, take_payment
+from models.payments import Busy, Payment, PaymentKind, PaymentState, begin, open_payment_of
 from models.quotes import quote_renewal, quote_usage
 from models.subscriptions import (
     Standing,
     Subscription,
     Term,
+    by_contract,
     contracts_over,
+    hold_plan,
     next_retry,
     set_plan,
     tell_managers,
@@ -42,6 +45,9 @@ def begin_renewals(session: Session, now: datetime) -> int:
     due = (Subscription.standing == Standing.ACTIVE) & (Subscription.period_end <= now) & ~_BUSY
     found = session.scalars(select(Subscription).where(due).order_by(Subscription.period_end).limit(BATCH)).all()
     for subscription in found:
+        hold_plan(subscription.organization)
+        if subscription.standing is not Standing.ACTIVE or subscription.period_end > now:
+            continue
         # Somebody who has just begun to pay comes first: the next round finds what they made of it.
         with suppress(Busy):
             _renew(subscription, now=now)
@@ -81,6 +87,9 @@ def begin_retries(session: Session, now: datetime) -> int:
     due = (Subscription.standing == Standing.PAST_DUE) & (Subscription.retry_at <= now) & ~_BUSY
     found = session.scalars(select(Subscription).where(due).order_by(Subscription.retry_at).limit(BATCH)).all()
     for subscription in found:
+        hold_plan(subscription.organization)
+        if subscription.standing is not Standing.PAST_DUE or subscription.retry_at is None:
+            continue
         subscription.retry_at = next_retry(subscription.period_end, now)
         if subscription.last_day_at is not None and subscription.last_day_at <= now:
             continue
@@ -104,8 +113,10 @@ def begin_last_usage(session: Session, now: datetime) -> int:
     found = session.scalars(select(Subscription).where(over, open_usage, charged).limit(BATCH)).all()
     begun = 0
     for subscription in found:
-        quote, organization = quote_usage(subscription.organization, at=now), subscription.organization
-        if not quote.settles:
+        organization = subscription.organization
+        hold_plan(organization)
+        quote = quote_usage(organization, at=now)
+        if subscription.standing is not Standing.ENDED or subscription.owed_since is not None or not quote.settles:
             continue
         facts = quote.as_facts()
         card = None if subscription.pays_offline else default_card(organization)
@@ -129,7 +140,11 @@ def end_unpaid(session: Session, now: datetime) -> int:
     over = (Subscription.standing == Standing.PAST_DUE) & (Subscription.last_day_at <= now) & ~_BUSY
     found = session.scalars(select(Subscription).where(over).limit(BATCH)).all()
     for subscription in found:
-        lapse(subscription, now=now)
+        # Whoever has begun to pay at this very moment keeps the plan if they succeed.
+        hold_plan(subscription.organization)
+        due = subscription.last_day_at is not None and subscription.last_day_at <= now
+        if due and open_payment_of(subscription.organization) is None:
+            lapse(subscription, now=now)
     session.flush()
     return len(found)
 
@@ -139,8 +154,10 @@ def end_contracts(session: Session, now: datetime) -> int:
     hold(session, "chores")
     found: Sequence[Organization] = contracts_over(session, now.date())
     for organization in found:
+        hold_plan(organization)
         last = organization.contract_end
-        assert last is not None, "only contracts with an end are over"
+        if not by_contract(organization) or last is None or last >= now.date():
+            continue  # it was renewed at this very moment
         set_plan(organization, PlanName.BASIC, EventKind.CONTRACT_ENDED, now=now, end=last.isoformat())
         before, after = PlanName.PREMIUM.value, PlanName.BASIC.value
         tell_managers(organization, Letter.PLAN_CHANGED, now=now, before=before, after=after, why="contract")

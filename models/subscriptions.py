@@ -124,6 +124,24 @@ _UNPAID = select(
 )
 
 
+def hold_plan(organization: Organization) -> Subscription | None:
+    """Let nobody else change the organization's plan until the transaction ends, and return its subscription as it is.
+
+    Whoever decides by what is bought, owed or under way holds it first, then looks: one of two comes first, and the
+    other one sees what it wrote. A payment's row is held before, never after.
+    """
+    session = session_of(organization)
+    mine = select(Organization).where(Organization.id == organization.id).with_for_update(key_share=True)
+    session.scalars(mine.execution_options(populate_existing=True)).one()
+    bought = select(Subscription).where(Subscription.organization_id == organization.id)
+    return session.scalars(bought.execution_options(populate_existing=True)).one_or_none()
+
+
+def by_contract(organization: Organization) -> bool:
+    """Tell whether a contract sets the organization's plan."""
+    return organization.plan == PlanName.PREMIUM.value
+
+
 def live_subscription(organization: Organization) -> Subscription | None:
     """Return the subscription that gives the organization its plan now, if one does."""
     found = subscription_of(organization)
