@@ -10,6 +10,7 @@ from flask import Blueprint, request
 from blueprints.access import actor, may_there, requires
 from blueprints.pages import Answer, invalid, page, page_here, see_other, zone_here
 from blueprints.tills import (
+    CHARGED_AGAIN,
     afresh,
     after,
     billing_request,
@@ -23,7 +24,7 @@ from blueprints.uploads import given_key
 from extensions import clock, db
 from forms.base import Form
 from forms.billing import CardForm, ConfirmForm
-from models import cards, checkout
+from models import cards, checkout, dunning
 from models.base import NotFound, Refused
 from models.cards import Card, card_of, cards_of
 from models.histories import had, history_of
@@ -79,9 +80,10 @@ def create(org: str) -> Answer:
 def make_default(org: str, id: int) -> Answer:  # noqa: A002 (the name in the address)
     organization = organization_of(actor(), org)
     card = card_of(organization, id)
-    cards.make_default(organization, actor(), card, now=clock.now())
+    again = dunning.use_card(organization, actor(), card, now=clock.now())
     db.session.commit()
-    return see_other(f"/console/{organization.slug}/cards", good=f"Renewals are charged to {card.words} from now on.")
+    told = f"Renewals are charged to {card.words} from now on." + (CHARGED_AGAIN if again else "")
+    return see_other(f"/console/{organization.slug}/cards", good=told)
 
 
 @bp.get("/console/<slug:org>/cards/<number:id>/remove")

@@ -15,7 +15,7 @@ from blueprints.access import actor, may_there
 from blueprints.pages import Answer, see_other, zone_here
 from extensions import clock, db, outside
 from forms.billing import CardForm
-from models import cards, collecting
+from models import collecting, dunning
 from models.base import NotFound, Refused, token
 from models.catalogue import DoorName, PlanName, Severity, catalogue
 from models.checkout import Price
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # So long a payment service that does not answer is left alone.
 _AGAIN = timedelta(minutes=5)
+# What is said to who has just seen to it that a renewal can be charged.
+CHARGED_AGAIN = " The renewal that is due is charged to it within a few minutes."
 _UNPAYABLE = "Cards cannot be charged on this portal yet. Write to TiDB Cloud Account/Billing instead."
 
 
@@ -117,7 +119,7 @@ def heard(event: str, key: str, token: str) -> None:
     # Stripe is talked to outside of transactions.
     db.session.rollback()
     if token:
-        cards.look_again(db.session(), token, there.facts_of(token), now=clock.now())
+        dunning.hear_of_card(db.session(), token, there.facts_of(token), now=clock.now())
         db.session.commit()
     collecting.heard(_sessions, there, event, key, clock)
 
@@ -138,7 +140,9 @@ def after(payment: Payment) -> Answer:
     if payment.state is not PaymentState.PAID:
         return see_other(payment.back)
     if payment.kind is PaymentKind.CARD:
-        return see_other(f"{base}/cards", good=f"{payment.card.words if payment.card else 'The card'} is saved.")
+        soon = dunning.is_charged_soon(payment.organization, payment.card, now=clock.now())
+        saved = f"{payment.card.words if payment.card else 'The card'} is saved."
+        return see_other(f"{base}/cards", good=saved + (CHARGED_AGAIN if soon else ""))
     plan = PlanName(payment.organization.plan).label
     told = {
         PaymentKind.UPGRADE: f"{payment.organization.name} has the {plan} plan now. The receipt is on its way by mail.",

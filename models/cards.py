@@ -134,26 +134,42 @@ def _row(organization: Organization, actor_id: int, facts: CardFacts, *, now: da
     )
 
 
-def look_again(session: Session, token: str, facts: CardFacts | None, *, now: datetime) -> None:
+def owner_of(session: Session, token: str) -> Organization | None:
+    """Return the organization that has saved the card with that token; None where nobody here has."""
+    mine = select(Card.organization_id).where(Card.token == token, Card.removed_at.is_(None))
+    return session.scalar(select(Organization).where(Organization.id.in_(mine)))
+
+
+def look_again(session: Session, token: str, facts: CardFacts | None, *, now: datetime) -> bool:
     """Take over what the gateway says of a saved card by itself: banks renew cards, and None is one that is gone there.
 
-    A card that nobody here has saved, or that was removed, is passed over.
+    A card that nobody here has saved, or that was removed, is passed over. Tells whether renewals are charged to
+    another card now, or to one that was renewed.
     """
     mine = select(Card).where(Card.token == token, Card.removed_at.is_(None))
     card = session.scalars(to_write(mine, session, Card)).one_or_none()
     if card is None:
-        return
+        return False
+    was_default = card.default_for is not None
     if facts is None:
-        was_default = card.default_for is not None
         card.default_for, card.removed_at, card.forgotten_at = None, now, now
         session.flush()
         house = session.get_one(Organization, card.organization_id)
-        if was_default and (rest := cards_of(house)):
+        rest = cards_of(house)
+        if was_default and rest:
             _let_be_default(house, rest[0])
         _note(card, EventKind.CARD_REMOVED, None, now=now)
-    elif (facts.brand, facts.last4, facts.month, facts.year) != (card.brand, card.last4, card.month, card.year):
+        return was_default and bool(rest)
+    changed = (facts.brand, facts.last4, facts.month, facts.year) != (
+        card.brand,
+        card.last4,
+        card.month,
+        card.year,
+    )
+    if changed:
         card.brand, card.last4, card.month, card.year = facts.brand, facts.last4, facts.month, facts.year
         _note(card, EventKind.CARD_UPDATED, None, now=now)
+    return changed and was_default
 
 
 def make_default(organization: Organization, actor: Person, card: Card, *, now: datetime) -> None:

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy.orm import Session
+
+from models.cards import Card, default_card, look_again, make_default, owner_of
 from models.catalogue import PlanName
 from models.events import EventKind
+from models.organizations import Organization
 from models.outbox import Letter
+from models.outside import CardFacts
 from models.payments import Payment
+from models.people import Person
 from models.subscriptions import (
     Standing,
     Subscription,
     end,
+    hold_plan,
     live_subscription,
     next_retry,
     set_plan,
@@ -41,6 +48,48 @@ HARD = frozenset(
         "transaction_not_allowed",
     }
 )
+
+
+def charge_again(organization: Organization, *, now: datetime) -> bool:
+    """Let the worker's next round charge a renewal that is past due, and tell whether there is one.
+
+    For a card that has become good: it is another one than before, or its bank has renewed it. However the last one
+    was declined, and whichever day would come next.
+    """
+    subscription, card = hold_plan(organization), default_card(organization)
+    if subscription is None or subscription.standing is not Standing.PAST_DUE or subscription.pays_offline:
+        return False
+    over = subscription.last_day_at is not None and subscription.last_day_at <= now
+    if over or card is None or card.is_over(now.date()):
+        return False
+    subscription.retry_at = now
+    return True
+
+
+def is_charged_soon(organization: Organization, card: Card | None, *, now: datetime) -> bool:
+    """Tell whether a renewal that is past due is charged to the card in the worker's next round."""
+    subscription = subscription_of(organization)
+    if subscription is None or card is None or card.default_for is None or subscription.retry_at is None:
+        return False
+    return subscription.standing is Standing.PAST_DUE and subscription.retry_at <= now
+
+
+def use_card(organization: Organization, actor: Person, card: Card, *, now: datetime) -> bool:
+    """Charge renewals to this card from now on, and tell whether one that is past due is charged to it right away."""
+    other = card.default_for is None
+    make_default(organization, actor, card, now=now)
+    return other and charge_again(organization, now=now)
+
+
+def hear_of_card(session: Session, token: str, facts: CardFacts | None, *, now: datetime) -> None:
+    """Take over what the gateway says of a saved card by itself (`models/cards.py::look_again`)."""
+    house = owner_of(session, token)
+    if house is None:
+        return
+    # First the organization, then its card: whoever works on the card's page holds them in this order.
+    hold_plan(house)
+    if look_again(session, token, facts, now=now):
+        charge_again(house, now=now)
 
 
 def renewal_failed(payment: Payment, *, now: datetime) -> None:

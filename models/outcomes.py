@@ -11,10 +11,10 @@ from datetime import date, datetime
 from sqlalchemy import select, update
 
 from models.base import NotFound, Refused, session_of
-from models.cards import Card, add_card, make_default, remove_card, turn_away
+from models.cards import Card, add_card, default_card, make_default, remove_card, turn_away
 from models.catalogue import PlanName
 from models.charges import CloudCharge
-from models.dunning import renewal_failed, to_basic, usage_failed
+from models.dunning import charge_again, renewal_failed, to_basic, usage_failed
 from models.events import EventKind, record
 from models.invoices import Invoice, InvoiceKind, write_invoice
 from models.money import next_month
@@ -74,13 +74,19 @@ def take_card(payment: Payment, facts: CardFacts, *, now: datetime) -> None:
     assert payment.actor_id is not None, "only people save cards"
     organization = payment.organization
     replaced = session_of(payment).get(Card, payment.replaces_id) if payment.replaces_id else None
+    subscription, before = hold_plan(organization), default_card(organization)
     first = replaced is not None and replaced.default_for is not None
+    if subscription is not None and subscription.standing is Standing.PAST_DUE and before is not None:
+        # Whoever adds a card then means it to pay, when the one that should have paid is over.
+        first = first or before.is_over(now.date())
     try:
         payment.card = add_card(organization, payment.actor_id, facts, default=first, now=now, replaced=replaced)
     except Refused:
         turn_away(organization, payment.actor_id, facts, now=now)
         refuse(payment, PaymentState.DECLINED, "no_room", now=now)
         return
+    if default_card(organization) is not before:
+        charge_again(organization, now=now)
     payment.state, payment.asks, payment.url = PaymentState.PENDING, "", ""
     if payment.kind is PaymentKind.CARD:
         if replaced is not None and replaced.removed_at is None:

@@ -266,7 +266,8 @@ def test_a_renewal_that_fails_says_so_until_it_is_paid(app: Flask, town: Town, s
         add(owner)
         second = cards(town)[1]
         owner.get(f"{BASE}/cards")
-        owner.submit(f"{BASE}/cards/{second.id}/default")
+        page = owner.submit(f"{BASE}/cards/{second.id}/default")
+        assert "The renewal that is due is charged to it within a few minutes." in page.at("flash")
         page = owner.submit(f"{BASE}/pay")
         assert "The renewal is paid." in page.at("flash")
         assert "could not be charged" not in page.main

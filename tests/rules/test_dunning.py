@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from ledger import Ledger
+from sqlalchemy.orm import Session
 
 from gateways.payments_sandbox import SandboxPayments
-from models.cards import Card
+from models import checkout, dunning
+from models.cards import Card, add_card
 from models.catalogue import PlanName
+from models.organizations import Organization
 from models.outbox import Letter, Message
-from models.outside import GatewayAnswer, Verdict
+from models.outside import CardFacts, GatewayAnswer, Verdict
 from models.payments import Payment, PaymentKind, PaymentState
+from models.people import Person
 from models.subscriptions import GRACE, RETRIES, Standing
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -100,6 +105,73 @@ def test_a_hard_decline_is_not_tried_again(ledger: Ledger, monkeypatch: pytest.M
     monkeypatch.undo()
     assert ledger.pay() is PaymentState.PAID
     assert ledger.subscription().standing is Standing.ACTIVE
+
+
+def good_again(ledger: Ledger, how: str) -> None:
+    """Let the default card become good, or another one be it."""
+    first, facts = ledger.rows(Card)[0], CardFacts("another", "Visa", "1111", 4, ledger.at.year + 4)
+
+    def verb(session: Session, house: Organization, owner: Person) -> None:
+        if how == "renewed by its bank":
+            dunning.hear_of_card(session, first.token, replace(facts, token=first.token), now=ledger.at)
+        elif how == "gone at the gateway":
+            add_card(house, owner.id, facts, default=False, now=ledger.at)
+            dunning.hear_of_card(session, first.token, None, now=ledger.at)
+        else:
+            other = add_card(house, owner.id, facts, default=False, now=ledger.at)
+            assert dunning.use_card(house, owner, other, now=ledger.at)
+
+    if how == "replaced":
+        asked = {"replaces": first.id, "now": ledger.at}
+        begun = ledger.do(lambda _, house, owner: checkout.begin_saving(house, owner, **asked))
+        assert ledger.type(begun.public_id) is PaymentState.PAID
+    else:
+        ledger.do(verb)
+
+
+@pytest.mark.parametrize("how", ["renewed by its bank", "gone at the gateway", "another default", "replaced"])
+def test_a_card_that_has_become_good_is_charged_at_once_even_after_a_hard_decline(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    ledger.buy(PlanName.ENTERPRISE)
+    refuse(monkeypatch, "expired_card")
+    end = ledger.at = ledger.subscription().period_end
+    ledger.work()
+    assert (ledger.subscription().standing, ledger.subscription().retry_at) == (Standing.PAST_DUE, None)
+    monkeypatch.setattr(SandboxPayments, "charge", lambda *_, **__: GatewayAnswer(Verdict.DONE, "ch"))
+    ledger.step(days=2)
+    ledger.work()
+    assert tried(ledger) == 1
+    good_again(ledger, how)
+    ledger.work()
+    running = ledger.subscription()
+    assert (tried(ledger), running.standing, running.period_start) == (2, Standing.ACTIVE, end)
+
+
+def test_a_card_that_is_over_gives_way_to_one_that_is_typed_while_a_renewal_is_due(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.buy(PlanName.ENTERPRISE)
+    ledger.do(lambda session, _, __: setattr(session.query(Card).one(), "year", ledger.at.year - 1))
+    ledger.at = ledger.subscription().period_end
+    ledger.work()
+    assert ledger.rows(Payment)[-1].reason == "expired_card"
+    begun = ledger.do(lambda _, house, owner: checkout.begin_saving(house, owner, replaces=None, now=ledger.at))
+    ledger.type(begun.public_id)
+    ledger.work()
+    assert ledger.subscription().standing is Standing.ACTIVE
+
+
+def test_no_card_is_charged_for_a_plan_that_is_paid_by_transfer(ledger: Ledger) -> None:
+    ledger.buy(PlanName.STANDARD)
+    ledger.record("enterprise")
+    ledger.at = ledger.subscription().period_end
+    ledger.work()
+    assert ledger.subscription().standing is Standing.PAST_DUE
+    begun = ledger.do(lambda _, house, owner: checkout.begin_saving(house, owner, replaces=1, now=ledger.at))
+    ledger.type(begun.public_id)
+    ledger.work()
+    assert (ledger.subscription().retry_at, tried(ledger)) == (None, 1)
 
 
 def test_a_worker_that_was_down_tries_once_and_one_that_was_down_for_long_ends_it(declined: Ledger) -> None:
