@@ -16,7 +16,7 @@ from models.base import Refused, token
 from models.catalogue import PlanName
 from models.checkout import Price
 from models.money import dollars
-from models.offline import ARREARS, Came, due_of, higher_plans, record_payment
+from models.offline import ARREARS, NEXT, Came, due_of, offers, record_payment
 from models.organizations import Organization
 from models.payments import Busy, Payment
 from models.permissions import Permission
@@ -49,8 +49,10 @@ def record(slug: str) -> Answer:
         return (conflict if isinstance(refused, Busy) else invalid)("admin/payment.html", **_shown(organization, form))
     settle(actor(), given_key(), back, now=clock.now())
     db.session.commit()
-    plan = PlanName(organization.plan).label
-    return see_other(back, good=f"{dollars(payment.cents)} recorded. {organization.name} has the {plan} plan.")
+    told = f"{dollars(payment.cents)} recorded. {organization.name} has the {PlanName(organization.plan).label} plan."
+    if form.what.data == NEXT:
+        told = f"{dollars(payment.cents)} recorded: the next period of {organization.name} is paid."
+    return see_other(back, good=told)
 
 
 def _recorded(organization: Organization, form: RecordForm) -> Payment:
@@ -76,13 +78,13 @@ def _shown(organization: Organization, form: RecordForm | None = None) -> dict[s
     """Return what the page shows; the amount holds for half an hour."""
     now, due, reason = clock.now(), None, ""
     what = (form.what.data if form else request.args.get("for", "")) or ""
-    known = {plan.value for plan in higher_plans(organization, at=now)}
+    offered = offers(organization, at=now)
     try:
-        due = due_of(organization, what if what in known else "", at=now)
+        due = due_of(organization, what if what in offered else "", at=now, offered=offered)
     except Refused as refused:
         reason = refused.reason
     form = form or RecordForm(formdata=None, key=token(), method="transfer", received=now.date())
     price = Price(now, due.quote.total if due else 0)
     form.quote.data, form.what.data = signed(organization, PlanName(organization.plan), price), due.key if due else ""
-    plans = [] if due and due.key == ARREARS else higher_plans(organization, at=now)
-    return {"organization": organization, "form": form, "due": due, "reason": reason, "plans": plans}
+    offered = {} if due and due.key == ARREARS else offered
+    return {"organization": organization, "form": form, "due": due, "reason": reason, "offered": offered}

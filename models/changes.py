@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from models.ahead import ahead_of
 from models.base import Refused, session_of
 from models.catalogue import PlanName
 from models.events import EventKind, record
@@ -19,7 +20,7 @@ from models.organizations import Organization
 from models.outbox import Letter
 from models.payments import Payment, check_free
 from models.people import Person
-from models.refunds import give_back
+from models.refunds import give_back, send_back
 from models.subscriptions import (
     Standing,
     Subscription,
@@ -94,6 +95,8 @@ def start_contract(organization: Organization, actor: Person, *, now: datetime, 
     running = hold_plan(organization)
     check_free(organization)
     if running is not None and running.is_live:
+        if (ahead := ahead_of(running)) is not None:
+            send_back(ahead, now=now)
         _give_back(running, now=now)
         end(running, now=now)
     set_plan(organization, PlanName.PREMIUM, EventKind.CONTRACT_STARTED, now=now, actor_id=actor.id, **facts)

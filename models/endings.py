@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import ForeignKey, UniqueConstraint, exists, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.ahead import AHEAD, ahead_of
 from models.base import Labelled, Model
 from models.cards import Card
 from models.catalogue import PlanName
@@ -32,7 +33,7 @@ class Ending(Labelled):
     @property
     def ahead(self) -> timedelta:
         """How long before it is told."""
-        return timedelta(days={"free-month": 7, "card": 14, "contract": 30, "offline": 14}[self.value])
+        return timedelta(days={"free-month": 7, "card": 14, "contract": 30, "offline": AHEAD.days}[self.value])
 
 
 class Told(Model):
@@ -79,6 +80,8 @@ def _soon(session: Session, kind: Ending, now: datetime) -> Iterator[tuple[Organ
         told = told.where(Told.day > now.date() - kind.ahead, Told.day <= until.date())
         sending = select(Subscription).where(Subscription.standing == Standing.ACTIVE, near, ~told)
         for one in session.scalars(sending.order_by(Subscription.period_end).limit(BATCH)).all():
+            if ahead_of(one) is not None:
+                continue
             yield one.organization, one.period_end.astimezone(UTC).date(), dollars(one.floor_cents)
         return
     paying = select(Subscription, Card).join(Card, Card.default_for == Subscription.organization_id)

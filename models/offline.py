@@ -7,8 +7,9 @@ the mail, in one transaction. No gateway is asked, so nothing is ever under way.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+from models.ahead import payable_ahead
 from models.base import Labelled, Refused, session_of
 from models.catalogue import PlanName, catalogue
 from models.checkout import QUOTE_HOLDS, arrears_of
@@ -19,14 +20,14 @@ from models.organizations import Organization
 from models.payments import Payment, PaymentKind, begin
 from models.people import Person
 from models.prose import cleaned
-from models.quotes import Quote, quote_upgrade
-from models.subscriptions import hold_plan
+from models.quotes import Quote, quote_next, quote_upgrade
+from models.subscriptions import hold_plan, live_subscription
 from models.wording import MONTHS, zone
 
 REFERENCE_MOST = 60
 # A longer time ago is a slip of the key.
 EARLIEST = timedelta(days=366)
-ARREARS = "arrears"
+ARREARS, NEXT = "arrears", "renewal"
 
 
 class Method(Labelled):
@@ -51,20 +52,32 @@ def higher_plans(organization: Organization, *, at: datetime) -> list[PlanName]:
     return [plan for plan in PlanName if plan.rank > present.rank and not terms.plan(plan).by_contract]
 
 
-def due_of(organization: Organization, what: str, *, at: datetime) -> Due:
-    """Return what the organization can have paid at the moment: what it owes, or else the plan whose name `what` is.
+def offers(organization: Organization, *, at: datetime) -> dict[str, str]:
+    """Return what can be recorded as paid besides arrears, by key, in words: the next period, or a higher plan."""
+    running, found = live_subscription(organization), {}
+    if running is not None and payable_ahead(running, at=at):
+        plan = running.pending_plan or running.plan
+        found[NEXT] = f"Renewal of {plan.label}, from {_on(running.period_end.astimezone(UTC).date())}"
+    return found | {plan.value: f"Upgrade to {plan.label}" for plan in higher_plans(organization, at=at)}
 
-    Without a name it is the next plan up. Raises Refused where that cannot be bought now, with the reason.
+
+def due_of(organization: Organization, what: str, *, at: datetime, offered: dict[str, str] | None = None) -> Due:
+    """Return what the organization can have paid at the moment: what it owes, or else what `what` names of its offers.
+
+    Without a name it is the first of them: the next period, or the next plan up. Raises Refused where that cannot be
+    bought now, with the reason. `offered` are the offers, for who has asked for them already.
     """
     owed = arrears_of(organization, now=at)
     if owed is not None:
         words = f"Renewal of {owed.plan.label}" if owed.plan is not None else "Usage of the plan that has ended"
         return Due(ARREARS, words, owed)
-    offered = higher_plans(organization, at=at)
-    plan = next((plan for plan in offered if what in {plan.value, ""}), None)
-    if plan is None:
+    offered = offers(organization, at=at) if offered is None else offered
+    key = next((key for key in offered if what in {key, ""}), None)
+    if key is None:
         raise Refused("Nothing of that kind can be paid now. Choose what was paid.", "what")
-    return Due(plan.value, f"Upgrade to {plan.label}", quote_upgrade(organization, plan, at=at))
+    if key == NEXT and (running := live_subscription(organization)) is not None:
+        return Due(key, offered[key], quote_next(running))
+    return Due(key, offered[key], quote_upgrade(organization, PlanName(key), at=at))
 
 
 @dataclass(frozen=True)
@@ -115,8 +128,7 @@ def record_payment(
         actor_id=actor.id,
         now=now,
     )
-    on = f"{received.day} {MONTHS[received.month - 1]} {received.year}"
-    payment.offline = f"{came.method.label} {reference}, received on {on}"
+    payment.offline = f"{came.method.label} {reference}, received on {_on(received)}"
     record(
         session,
         EventKind.PAYMENT_RECORDED,
@@ -130,7 +142,11 @@ def record_payment(
     return payment
 
 
+def _on(day: date) -> str:
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
 def _kind(due: Due) -> PaymentKind:
-    if due.key != ARREARS:
+    if due.key not in {ARREARS, NEXT}:
         return PaymentKind.UPGRADE
     return PaymentKind.RENEWAL if due.quote.plan is not None else PaymentKind.USAGE

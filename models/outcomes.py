@@ -188,6 +188,12 @@ def _gone_back(payment: Payment, kind: EventKind, actor: Person | None, *, now: 
     return note
 
 
+def begin_paid(payment: Payment, *, now: datetime) -> None:
+    """Begin the period that was paid ahead, now that the one before it is over."""
+    number = session_of(payment).scalar(select(Invoice.number).where(Invoice.payment_id == payment.id))
+    _renew(payment, Quote.from_facts(payment.quote), number or "", now=now)
+
+
 def _upgrade(payment: Payment, quote: Quote, number: str, *, now: datetime) -> None:
     organization, plan = payment.organization, payment.plan
     assert plan is not None
@@ -233,6 +239,9 @@ def _renew(payment: Payment, quote: Quote, number: str, *, now: datetime) -> Non
         return
     if subscription is None or by_contract(organization):
         send_back(payment, now=now)
+        return
+    if payment.offline and subscription.standing is Standing.ACTIVE and quote.period_start > now:
+        # Paid ahead: the worker begins the period when its time has come.
         return
     before = PlanName(organization.plan)
     subscription.plan, subscription.standing = quote.plan, Standing.ACTIVE

@@ -180,6 +180,13 @@ def quote_renewal(subscription: Subscription) -> Quote:
     return _whole(subscription.organization, terms.plan(plan), terms.version, start, subscription.anchor, usage)
 
 
+def quote_next(subscription: Subscription) -> Quote:
+    """Return what the next period costs before it begins; usage is not known yet, and is on the invoice after."""
+    start, organization = subscription.period_end, subscription.organization
+    terms, plan = catalogue(start.date()), subscription.pending_plan or subscription.plan
+    return _whole(organization, terms.plan(plan), terms.version, start, subscription.anchor, Usage((), (), ()))
+
+
 def quote_usage(organization: Organization, *, at: datetime) -> Quote:
     """Return what is owed for usage alone, after a plan has ended."""
     return _usage_alone(organization, usage_of(organization, until=at), at)

@@ -32,10 +32,10 @@ def give_back(paid: Payment, line: Line, rate: int, *, now: datetime) -> None:
 
 
 def send_back(paid: Payment, *, now: datetime) -> None:
-    """Give back a payment whose plan cannot be given, since a contract sets it now; usage that it paid stays paid."""
+    """Give back a payment whose plan is not given, since another one holds by now; usage that it paid stays paid."""
     quote = Quote.from_facts(paid.quote)
     cents = sum(line.cents for line in quote.lines if line.kind is not LineKind.USAGE)
     if cents > 0 and quote.plan is not None:
-        words = f"{quote.plan.label} plan, not begun: a contract sets the plan"
+        words = f"{quote.plan.label} plan, not begun"
         line = Line(LineKind.CREDIT, words, -cents, quote.period_start, quote.period_end)
         give_back(paid, line, quote.tax_basis_points, now=now)

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from models.ahead import ahead_of
 from models.cards import default_card
 from models.catalogue import PlanName
 from models.charges import CloudCharge
@@ -20,9 +21,10 @@ from models.events import EventKind
 from models.numbers import hold
 from models.organizations import Organization
 from models.outbox import Letter
-from models.outcomes import refuse, take_payment
+from models.outcomes import begin_paid, refuse, take_payment
 from models.payments import Busy, Payment, PaymentKind, PaymentState, begin, open_payment_of
 from models.quotes import quote_renewal, quote_usage
+from models.refunds import send_back
 from models.subscriptions import (
     Standing,
     Subscription,
@@ -56,6 +58,13 @@ def begin_renewals(session: Session, now: datetime) -> int:
 
 
 def _renew(subscription: Subscription, *, now: datetime) -> Payment | None:
+    ahead = ahead_of(subscription)
+    if ahead is not None:
+        if ahead.plan is (subscription.pending_plan or subscription.plan):
+            begin_paid(ahead, now=now)
+            return ahead
+        # Another plan was chosen after this one was paid.
+        send_back(ahead, now=now)
     quote, organization = quote_renewal(subscription), subscription.organization
     if quote.plan is None and quote.total == 0 and not quote.settles:
         give_up(subscription, now=now)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, case, func, select
 
+from models.ahead import ahead_of
 from models.base import Labelled, session_of
 from models.calendars import HOURS, Hours, hours_from
 from models.cards import Card, default_card
@@ -63,8 +64,11 @@ class Overview:
     needs: PlanName
     enquiry: Lead | None
     subscription: Subscription | None
+    # What renewals are charged to; none where they are paid another way.
     card: Card | None
     payment: Payment | None
+    # Whether the period that follows the running one is paid.
+    ahead: bool
 
 
 def overview(actor: Person, scope: Tickets, organization: Organization, *, now: datetime) -> Overview:
@@ -78,6 +82,7 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
     door = DoorName.TECHNICAL
     subscription = subscription_of(organization)
     live = subscription is not None and subscription.is_live
+    offline = subscription is not None and subscription.pays_offline
     found = ask_together(
         scope.session, _HOURS_AND_PLANS, calendar=organization.calendar_id, organization=organization.id
     )
@@ -96,8 +101,9 @@ def overview(actor: Person, scope: Tickets, organization: Organization, *, now: 
         needs=terms.cheapest_plan_opening(door),
         enquiry=latest_lead_of(organization),
         subscription=subscription,
-        card=default_card(organization) if live else None,
+        card=default_card(organization) if live and not offline else None,
         payment=open_payment_of(organization),
+        ahead=subscription is not None and live and offline and ahead_of(subscription) is not None,
     )
 
 

@@ -9,10 +9,12 @@ from conftest import SignIn
 from factories import AURORA, LUMEN, Town, now
 from page import Browser
 from sqlalchemy import select
+from time_machine import travel
 
 from models.invoices import Invoice
 from models.organizations import Organization
 from models.payments import Payment
+from models.subscriptions import Subscription
 
 RECORD = f"/admin/organizations/{AURORA}/payment"
 GIVEN = {"what": "enterprise", "method": "purchase-order", "reference": "PO-7731"}
@@ -42,6 +44,22 @@ def test_it_shows_what_can_be_paid_and_records_it(administrator: Browser, town: 
     assert "by bank transfer or purchase order" in owner.get(f"/console/{AURORA}/support").main
     assert "Purchase order PO-7731" in owner.get(f"/console/{AURORA}/invoices/{invoice.number}").main
     assert "paid with Purchase order PO-7731" in owner.get(f"/console/{AURORA}/history").main
+
+
+def test_a_transfer_for_the_next_period_is_recorded_before_it_begins(
+    administrator: Browser, town: Town, sign_in: SignIn
+) -> None:
+    administrator.submit(RECORD, **GIVEN)
+    (end,) = town.scalars(select(Subscription.period_end).join(Organization).where(Organization.slug == AURORA))
+    with travel(end - timedelta(days=10), tick=False):
+        admin = sign_in("admin@support.example")
+        page = admin.get(RECORD)
+        assert f"Renewal of Enterprise, from {end.day} " in page.main
+        page = admin.submit(RECORD, method="transfer", reference="2026-12")
+        assert "$699.00 recorded: the next period of Aurora Games is paid." in page.at("flash")
+        owner = sign_in("owner@aurora.example")
+        assert ", and is paid" in owner.get(f"/console/{AURORA}/support").main
+        assert "Nothing can be paid now" in admin.get(RECORD).main
 
 
 def test_sent_twice_it_is_recorded_once(administrator: Browser, town: Town) -> None:

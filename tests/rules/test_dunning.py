@@ -164,11 +164,12 @@ def test_a_card_that_is_over_gives_way_to_one_that_is_typed_while_a_renewal_is_d
 
 def test_no_card_is_charged_for_a_plan_that_is_paid_by_transfer(ledger: Ledger) -> None:
     ledger.buy(PlanName.STANDARD)
+    first = ledger.rows(Card)[0].id
     ledger.record("enterprise")
     ledger.at = ledger.subscription().period_end
     ledger.work()
     assert ledger.subscription().standing is Standing.PAST_DUE
-    begun = ledger.do(lambda _, house, owner: checkout.begin_saving(house, owner, replaces=1, now=ledger.at))
+    begun = ledger.do(lambda _, house, owner: checkout.begin_saving(house, owner, replaces=first, now=ledger.at))
     ledger.type(begun.public_id)
     ledger.work()
     assert (ledger.subscription().retry_at, tried(ledger)) == (None, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import databases
@@ -20,6 +20,7 @@ from models.base import Refused
 from models.catalogue import PlanName
 from models.invoices import InvoiceKind
 from models.payments import OPEN, Payment, PaymentKind, PaymentState
+from models.quotes import Quote
 from models.subscriptions import Standing, Subscription, Term
 
 PAID = st.sampled_from([PlanName.STANDARD, PlanName.ENTERPRISE])
@@ -87,7 +88,7 @@ class Company(RuleBasedStateMachine):
         with suppress(Refused):
             self.ledger.pay()
 
-    @rule(what=st.sampled_from([None, "standard", "enterprise"]))
+    @rule(what=st.sampled_from([None, "renewal", "standard", "enterprise"]))
     def a_transfer_is_recorded(self, what: str | None) -> None:
         with suppress(Refused):
             self.ledger.record(what)
@@ -164,7 +165,10 @@ class Company(RuleBasedStateMachine):
         for one in self.ledger.rows(Payment):
             if one.state is PaymentState.PAID and one.kind in {PaymentKind.UPGRADE, PaymentKind.RENEWAL} and one.plan:
                 given = self.ledger.rows(Term, Term.payment_id == one.id)
-                late = one.settled_at is not None and one.settled_at >= _end_of(one)
+                if one.offline and _start_of(one) > self.ledger.at:
+                    continue  # it was paid ahead
+                back = self.ledger.rows(Payment, Payment.refund_of == one.id)
+                late = bool(back) or (one.settled_at is not None and one.settled_at >= _end_of(one))
                 assert given or late, f"{one.kind} {one.plan} was paid, and nothing given"
 
     @invariant()
@@ -212,10 +216,12 @@ class CompanyAtStripe(Company):
         self.ledger.gateway.double.forget_keys()
 
 
-def _end_of(payment: Payment) -> object:
-    from models.quotes import Quote
+def _end_of(payment: Payment) -> datetime:
+    return Quote.from_facts(payment.quote).period_end
 
-    return Quote.from_facts(payment.quote).period_end - timedelta(0)
+
+def _start_of(payment: Payment) -> datetime:
+    return Quote.from_facts(payment.quote).period_start
 
 
 def _cards() -> type:

@@ -22,7 +22,7 @@ from models.base import Refused
 from models.cards import Card
 from models.catalogue import PlanName
 from models.events import Event, EventKind
-from models.invoices import InvoiceKind
+from models.invoices import InvoiceKind, InvoiceLine
 from models.organizations import Organization
 from models.outbox import Letter, Message
 from models.payments import Busy, Payment, PaymentKind, PaymentState
@@ -137,6 +137,72 @@ def test_it_is_told_a_fortnight_ahead_once_each_period(ledger: Ledger) -> None:
         ledger.record()
     told = [message.data for message in ledger.rows(Message, Message.kind == Letter.ENDS_SOON)]
     assert [(data["what"], data["on"]) for data in told] == [("offline", "2026-02-28"), ("offline", "2026-03-31")]
+
+
+@pytest.fixture
+def ahead(ledger: Ledger) -> Ledger:
+    """A plan paid by transfer, and the transfer for its next period, which came ten days before that begins."""
+    ledger.record("enterprise")
+    ledger.at = ledger.subscription().period_end - timedelta(days=15)
+    with pytest.raises(Refused, match="Nothing of that kind can be paid now"):
+        ledger.record(offline.NEXT)
+    ledger.step(days=5)
+    ledger.record(offline.NEXT)
+    return ledger
+
+
+def test_a_transfer_that_comes_before_its_period_begins_it_in_time(ahead: Ledger) -> None:
+    before = ahead.subscription()
+    assert (before.standing, ahead.moved(), ahead.invoiced()) == (Standing.ACTIVE, 139_800, 139_800)
+    assert before.period_start == START, "the running period goes on as it was"
+    assert [line.starts_at for line in ahead.rows(InvoiceLine)] == [START, before.period_end]
+    assert ahead.do(lambda session, _, __: endings.tell_endings(session, ahead.at)) == 0, "nobody is asked again"
+    with pytest.raises(Refused, match="Nothing of that kind can be paid now"):
+        ahead.record(offline.NEXT)
+    ahead.at = before.period_end
+    ahead.work()
+    running = ahead.subscription()
+    assert (running.standing, running.period_start, running.last_day_at) == (
+        Standing.ACTIVE,
+        before.period_end,
+        None,
+    )
+    assert [term.period_start for term in ahead.terms()] == [START, before.period_end]
+    assert (Letter.PAYMENT_FAILED in letters(ahead), len(ahead.invoices()), ahead.moved()) == (False, 2, 139_800)
+    ahead.at = running.period_end
+    ahead.work()
+    assert ahead.subscription().standing is Standing.PAST_DUE, "it was one period’s money"
+
+
+@pytest.mark.parametrize("why", ["downgrade", "contract"])
+def test_what_was_paid_ahead_for_another_plan_waits_to_be_given_back(ahead: Ledger, why: str) -> None:
+    if why == "contract":
+        ahead.contract()
+    else:
+        ahead.downgrade(PlanName.BASIC)
+    ahead.at = ahead.subscription().period_end
+    ahead.work()
+    assert ahead.plan == ("premium" if why == "contract" else "basic")
+    refunds = ahead.rows(Payment, Payment.kind == PaymentKind.REFUND)
+    assert [one.state for one in refunds] == [PaymentState.DECLINED] * len(refunds)
+    assert 69_900 in [one.cents for one in refunds]
+
+
+def test_an_upgrade_after_a_transfer_came_ahead_is_for_the_running_period(ledger: Ledger) -> None:
+    ledger.buy(STANDARD)
+    ledger.downgrade(PlanName.BASIC)
+    ledger.step(days=28)
+    ledger.work()
+    ledger.record("standard")
+    ledger.at = ledger.subscription().period_end - timedelta(days=10)
+    ledger.record(offline.NEXT)
+    assert ledger.advance(ledger.begin(ENTERPRISE, saved=True)) is PaymentState.PAID
+    ledger.at = ledger.subscription().period_end
+    ledger.work()
+    (refund,) = ledger.rows(Payment, Payment.kind == PaymentKind.REFUND)
+    assert (refund.cents, refund.reason) == (2_900, "offline")
+    assert (ledger.plan, ledger.subscription().standing) == ("enterprise", Standing.ACTIVE)
+    assert ledger.moved() == ledger.invoiced()
 
 
 def test_what_cannot_be_recorded_is_refused_and_leaves_nothing(ledger: Ledger) -> None:
