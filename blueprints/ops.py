@@ -71,7 +71,7 @@ def paid_back(id: int) -> Answer:  # noqa: A002 (the name in the address)
         db.session.rollback()
         return see_other("/admin", warn=refused.reason)
     db.session.commit()
-    return see_other("/admin", good=f"Marked as paid back. {note.number} is written, and goes out by mail.")
+    return see_other("/admin", good=f"Marked as paid back. {note.number} is the credit note.")
 
 
 @bp.get("/delivery")

@@ -135,6 +135,10 @@ class SandboxPayments:
         self._stumble("answer lost")
         return there
 
+    def refunded(self, payer: str, charge: str, key: str) -> GatewayAnswer | None:  # noqa: ARG002 (its key is enough)
+        """Return what has become of a refund; None when it never arrived."""
+        return self.look(payer, key)
+
     def forget(self, card: str) -> None:
         """Delete a saved card."""
         self._stumble("down")

@@ -186,9 +186,7 @@ class StripePayments:
         intent = self._charge_of(payer, charge)
         if intent is None:
             return GatewayAnswer(Verdict.DECLINED, "", "no_charge")
-        with _asked():
-            found: Any = self._client.refunds.list({"payment_intent": intent.id, "limit": 100})
-            there = next((one for one in found.auto_paging_iter() if _noted(one).get(KEY) == key), None)
+        there = self._refund_of(intent, key)
         if there is None:
             params: Any = {"payment_intent": intent.id, "amount": cents, "metadata": {KEY: key}}
             try:
@@ -196,9 +194,13 @@ class StripePayments:
                     there = self._client.refunds.create(params, {"idempotency_key": key})
             except (stripe.InvalidRequestError, stripe.CardError) as error:
                 return GatewayAnswer(Verdict.DECLINED, "", _reason(error))
-        if there.status in {"failed", "canceled"}:
-            return GatewayAnswer(Verdict.DECLINED, there.id, "refund_failed")
-        return GatewayAnswer(Verdict.DONE, there.id)
+        return _refund_answer(there)
+
+    def refunded(self, payer: str, charge: str, key: str) -> GatewayAnswer | None:
+        """Return what has become of a refund; None when it never arrived. One that was done can fail days later."""
+        intent = self._charge_of(payer, charge)
+        there = self._refund_of(intent, key) if intent is not None else None
+        return _refund_answer(there) if there is not None else None
 
     def forget(self, card: str) -> None:
         """Take a saved card off its customer; one that is gone already is no error."""
@@ -247,6 +249,11 @@ class StripePayments:
     def _charge_of(self, payer: str, key: str) -> stripe.PaymentIntent | None:
         found: stripe.PaymentIntent | None = _call_of(self._client.payment_intents, payer, key)
         return found
+
+    def _refund_of(self, intent: stripe.PaymentIntent, key: str) -> stripe.Refund | None:
+        with _asked():
+            found: Any = self._client.refunds.list({"payment_intent": intent.id, "limit": 100})
+            return next((one for one in found.auto_paging_iter() if _noted(one).get(KEY) == key), None)
 
     def _saved(self, card: str) -> stripe.PaymentMethod | None:
         """Return the card with that token; None where Stripe knows none."""
@@ -298,6 +305,15 @@ def _call_of(kind: Any, payer: str, key: str) -> Any:  # noqa: ANN401 (Stripe's 
             raise Unanswered(_told(error)) from error
         log.warning("Stripe does not know the customer %s: another account's key, or it was deleted there.", payer)
     return None
+
+
+def _refund_answer(refund: stripe.Refund) -> GatewayAnswer:
+    """Return what a refund has come to; raises Unanswered while it is under way, which can take days."""
+    if refund.status == "succeeded":
+        return GatewayAnswer(Verdict.DONE, refund.id)
+    if refund.status in {"failed", "canceled"}:
+        return GatewayAnswer(Verdict.DECLINED, refund.id, "refund_failed")
+    raise Unanswered(str(refund.status))
 
 
 def _is_missing(error: stripe.InvalidRequestError, what: str) -> bool:

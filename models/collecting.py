@@ -19,7 +19,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from models.cards import Card, turn_away
 from models.catalogue import PlanName
-from models.outcomes import leave, let_bank_ask, put_off, refuse, take_card, take_payment, take_refund
+from models.outcomes import leave, let_bank_ask, put_off, refund_came_back, refuse, take_card, take_payment, take_refund
 from models.outside import CardDetails, Clock, GatewayAnswer, Payments, Unanswered, UnknownPayer, Verdict
 from models.payments import (
     ANSWER_WITHIN,
@@ -140,14 +140,35 @@ def heard(sessions: Sessions, gateway: Payments, event: str, key: str, clock: Cl
     """Go on with the payment whose call an event of the gateway is about; tell whether the event was a new one.
 
     Events come twice, late and in any order, and are believed in nothing: how the call stands is asked of the gateway.
+    Raises Unanswered where nobody but the event would ask, so that it must be sent again.
     """
     public_id = key.rpartition(":")[0]
     with sessions() as session:
-        new, mine = is_new(session, gateway.name, event, now=clock.now()), is_there(session, public_id)
+        mine = is_there(session, public_id)
+    if mine:
+        _look_at_refund(sessions, gateway, public_id, clock)
+    with sessions() as session:
+        new = is_new(session, gateway.name, event, now=clock.now())
         session.commit()
     if new and mine:
         advance(sessions, gateway, public_id, clock)
     return new
+
+
+def _look_at_refund(sessions: Sessions, gateway: Payments, key: str, clock: Clock) -> None:
+    """Find out whether a refund that was done has failed since: a bank may send it back days later."""
+    with sessions() as session:
+        payment = find(session, key)
+        # One that was paid back by hand went to no card.
+        done = payment.kind is PaymentKind.REFUND and payment.state is PaymentState.PAID and payment.card_id is not None
+        charged = str(payment.quote.get("charge", ""))
+    if not done:
+        return
+    answer = gateway.refunded(payer_for(sessions, gateway, key), charged, f"{key}:{REFUND}")
+    if answer is not None and answer.verdict is Verdict.DECLINED:
+        with sessions() as session:
+            refund_came_back(find(session, key), now=clock.now())
+            session.commit()
 
 
 def advance_due(sessions: Sessions, gateway: Payments, clock: Clock) -> int:

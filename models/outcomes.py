@@ -27,6 +27,7 @@ from models.payments import (
     LEFT,
     LOOK_AFTER,
     LOOK_GAPS,
+    REFUND_GAP,
     Payment,
     PaymentKind,
     PaymentState,
@@ -54,7 +55,8 @@ from models.subscriptions import (
 def put_off(payment: Payment, *, now: datetime) -> None:
     """Ask again later, since no answer came; whatever was charged is found by its key then."""
     payment.attempts += 1
-    payment.next_at = now + LOOK_GAPS[min(payment.attempts, len(LOOK_GAPS)) - 1]
+    slow = payment.kind is PaymentKind.REFUND and payment.attempts > len(LOOK_GAPS)
+    payment.next_at = now + (REFUND_GAP if slow else LOOK_GAPS[min(payment.attempts, len(LOOK_GAPS)) - 1])
 
 
 def let_bank_ask(payment: Payment, call: str, url: str, *, now: datetime) -> None:
@@ -100,18 +102,7 @@ def refuse(payment: Payment, state: PaymentState, reason: str, *, now: datetime)
         return
     hold_plan(payment.organization)
     payment.close(state, now=now, reason=reason if state is PaymentState.DECLINED else "")
-    kind = EventKind.PAYMENT_FAILED if state is PaymentState.DECLINED else EventKind.PAYMENT_ENDED
-    record(
-        session_of(payment),
-        kind,
-        now=now,
-        actor_id=payment.actor_id,
-        organization_id=payment.organization_id,
-        payment=payment.kind.value,
-        state=state.value,
-        reason=reason,
-        cents=payment.cents,
-    )
+    _note_refusal(payment, now=now)
     if payment.kind is PaymentKind.UPGRADE:
         _let_card_go(payment, now=now)
     elif payment.kind is PaymentKind.RENEWAL:
@@ -120,6 +111,20 @@ def refuse(payment: Payment, state: PaymentState, reason: str, *, now: datetime)
         usage_failed(payment, now=now)
     elif payment.kind is PaymentKind.REFUND:
         tell_administrators(payment, now=now)
+
+
+def _note_refusal(payment: Payment, *, now: datetime) -> None:
+    record(
+        session_of(payment),
+        EventKind.PAYMENT_FAILED if payment.state is PaymentState.DECLINED else EventKind.PAYMENT_ENDED,
+        now=now,
+        actor_id=payment.actor_id,
+        organization_id=payment.organization_id,
+        payment=payment.kind.value,
+        state=payment.state.value,
+        reason=payment.reason,
+        cents=payment.cents,
+    )
 
 
 def leave(payment: Payment, *, now: datetime) -> None:
@@ -162,20 +167,32 @@ def take_refund(payment: Payment, *, now: datetime) -> Invoice | None:
 
 
 def paid_back_by_hand(payment: Payment, actor: Person, *, now: datetime) -> Invoice:
-    """Write the credit note of a refund that the gateway declined and that an administrator made.
+    """Return the credit note of a refund that the gateway declined and that an administrator made.
 
-    Raises Refused for any other payment, and when it is marked already.
+    It is written now, unless the gateway had said first that it was done. Raises Refused for any other payment, and
+    when it is marked already.
     """
     if payment.kind is not PaymentKind.REFUND or payment.state is not PaymentState.DECLINED:
         raise Refused("This refund is not waiting any more: it is marked as paid back.")
+    # What was paid back by hand went to no card.
+    payment.card = None
     return _gone_back(payment, EventKind.REFUNDED_BY_HAND, actor, now=now)
+
+
+def refund_came_back(payment: Payment, *, now: datetime) -> None:
+    """Let a refund wait for an administrator whose money the bank has sent back after it was done."""
+    if payment.kind is PaymentKind.REFUND and payment.state is PaymentState.PAID:
+        payment.close(PaymentState.DECLINED, now=now, reason="refund_failed")
+        _note_refusal(payment, now=now)
+        tell_administrators(payment, now=now)
 
 
 def _gone_back(payment: Payment, kind: EventKind, actor: Person | None, *, now: datetime) -> Invoice:
     payment.close(PaymentState.PAID, now=now)
-    # What was paid back by hand went to no card.
-    card = payment.card if actor is None else None
-    note = _write(payment, InvoiceKind.CREDIT_NOTE, Quote.from_facts(payment.quote), card=card, now=now)
+    note = session_of(payment).scalar(select(Invoice).where(Invoice.payment_id == payment.id))
+    fresh = note is None
+    if note is None:
+        note = _write(payment, InvoiceKind.CREDIT_NOTE, Quote.from_facts(payment.quote), card=payment.card, now=now)
     record(
         session_of(payment),
         kind,
@@ -184,7 +201,8 @@ def _gone_back(payment: Payment, kind: EventKind, actor: Person | None, *, now: 
         organization_id=payment.organization_id,
         invoice=note.number,
     )
-    send_receipt(payment.organization, note.number, now=now)
+    if fresh:
+        send_receipt(payment.organization, note.number, now=now)
     return note
 
 

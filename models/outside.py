@@ -229,5 +229,8 @@ class Payments(Protocol):
     def refund(self, payer: str, charge: str, cents: int, *, key: str) -> GatewayAnswer:
         """Give back US cents of the charge with the key `charge`."""
 
+    def refunded(self, payer: str, charge: str, key: str) -> GatewayAnswer | None:
+        """Return what has become of a refund of that charge; None when it never arrived. One that was done can fail."""
+
     def forget(self, card: str) -> None:
         """Delete the saved card; one that is gone already is no error."""

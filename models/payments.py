@@ -27,6 +27,8 @@ ANSWER_WITHIN = timedelta(hours=1)
 ASK_AGAIN = timedelta(minutes=2)
 # What `Payment.asks` says of one that was ended before anybody knew whether the gateway had saved its card.
 LEFT = "left"
+# A refund may be under way at its bank for days, and nobody waits for it on a page.
+REFUND_GAP = timedelta(hours=1)
 LOOK_GAPS = tuple(timedelta(minutes=minutes) for minutes in (1, 1, 2, 4))
 
 

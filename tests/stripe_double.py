@@ -41,7 +41,7 @@ _UNKNOWN = ("return_url", "description", "payment_method_types[0]")
 class StripeDouble:
     """The two of them, with what a test turns: `drop`, `down`, `odd`, and what Stripe was asked.
 
-    On a path with `odd` in it nothing is right.
+    On a path with `odd` in it nothing is right; `refunds_are` is the status of all refunds.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class StripeDouble:
         """Begin anew: nothing is stored, nothing fails."""
         self.ask("DELETE", "/_config/data")
         self.drop = self.down = 0
-        self.drop_on = self.odd = ""
+        self.drop_on = self.odd = self.refunds_are = ""
         self.calls: list[tuple[str, str]] = []
         self._answers: dict[str, tuple[int, bytes]] = {}
         self._cancelled: set[str] = set()
@@ -220,6 +220,11 @@ class StripeDouble:
 
     def _as_stripe(self, path: str, answer: bytes) -> bytes:
         """Return the answer with what localstripe says otherwise than Stripe."""
+        if path.startswith("/v1/refunds") and self.refunds_are:
+            told = json.loads(answer)
+            for one in told.get("data", [told]):
+                one["status"] = self.refunds_are
+            return json.dumps(told).encode()
         if not path.startswith("/v1/setup_intents"):
             return answer
         told = json.loads(answer)

@@ -157,7 +157,7 @@ def test_a_refund_that_is_declined_waits_for_an_administrator(town: Town, sign_i
     assert f"/admin/organizations/{NORTHWIND}" in page.links()
     assert town.count(Invoice, Invoice.kind == InvoiceKind.CREDIT_NOTE) == 0
     page = admin.submit(done)
-    assert "CN-1 is written" in page.at("flash")
+    assert "CN-1 is the credit note" in page.at("flash")
     assert "Needs attention" not in page.main
     assert "marked as paid back" in admin.get(admin.post(done).headers["Location"]).at("flash")
     for wrong in (f"/admin/refunds/{paid.id}/paid-back", "/admin/refunds/999/paid-back"):

@@ -206,6 +206,12 @@ def test_no_more_goes_back_than_came(shop: Shop, payer: str) -> None:
     assert give(payer, "c1:charge", 900, key="r3:refund").verdict is Verdict.DONE
     assert give(payer, "none:charge", 1, key="r4:refund").verdict is Verdict.DECLINED
     assert sorted(cents for kind, cents in shop.moved() if kind == "refund") == [900, 2000]
+    there = shop.gateway.refunded(payer, "c1:charge", "r1:refund")
+    assert there is not None
+    assert there.verdict is Verdict.DONE
+    for payer_, key in ((payer, "r4"), (payer, "none"), ("cus_nobody", "r1")):
+        never = shop.gateway.refunded(payer_, "c1:charge", f"{key}:refund")
+        assert never is None or never.verdict is Verdict.DECLINED
 
 
 def test_a_lost_answer_is_found_and_a_call_that_never_arrived_is_not(shop: Shop, payer: str) -> None:
@@ -307,6 +313,22 @@ def test_what_stripe_finds_wrong_with_a_call_is_no_error_of_ours(
         except Unanswered:
             unanswered += 1
     assert unanswered, "a call that Stripe takes nothing of cannot be answered"
+
+
+def test_a_refund_is_done_when_its_bank_says_so(double: StripeDouble, stripe: StripePayments) -> None:
+    payer = stripe.enroll("lumen", "Lumen Retail")
+    stripe.charge(payer, saved(Stripe(double), payer), 2900, key="c1:charge", back=BACK, present=True)
+    for status in ("pending", "requires_action"):
+        double.refunds_are = status
+        with pytest.raises(Unanswered):
+            stripe.refund(payer, "c1:charge", 2900, key="r1:refund")
+    for status, verdict in (("succeeded", Verdict.DONE), ("failed", Verdict.DECLINED), ("canceled", Verdict.DECLINED)):
+        double.refunds_are = status
+        assert stripe.refund(payer, "c1:charge", 2900, key="r1:refund").verdict is verdict
+        there = stripe.refunded(payer, "c1:charge", "r1:refund")
+        assert there is not None
+        assert there.verdict is verdict
+    assert double.moved().count(("refund", 2900)) == 1
 
 
 def test_a_name_in_any_script_is_enrolled_once(double: StripeDouble, stripe: StripePayments) -> None:
