@@ -16,6 +16,8 @@ from pathlib import Path
 
 from models.outside import CardDetails, CardFacts, GatewayAnswer, Unanswered, Verdict
 
+# As at Stripe (docs.stripe.com/currencies, minimum and maximum charge amounts).
+LEAST_CENTS = 50
 # How a test card behaves: brand, whether the bank asks when it is saved, and what a charge brings.
 _FINE, _ASKS = "fine", "asks"
 CARDS = {
@@ -100,6 +102,8 @@ class SandboxPayments:
                 mine = "SELECT charging FROM cards WHERE token = ? AND payer = ? AND gone = 0"
                 row = db.execute(mine, (card, payer)).fetchone()
                 behaviour = row[0] if row else "card_declined"
+                if cents < LEAST_CENTS:
+                    behaviour = "amount_too_small"
                 if behaviour == _ASKS and not present:
                     behaviour = "authentication_required"
                 there = self._note(db, _Call(key, "charge", payer, card, cents, back), behaviour)

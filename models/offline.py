@@ -116,7 +116,7 @@ def record_payment(
     if not today - EARLIEST <= received <= today:
         raise Refused("Enter the day on which it came: today or an earlier one, within a year.", "received")
     if due.quote.total <= 0:
-        raise Refused("Nothing is due for this. A free month begins with a card, on the organization’s Support page.")
+        raise Refused("Nothing is due for this. It begins with a card, on the organization’s Support page.")
     if came.shown != str(due.quote.total):
         raise Refused(f"What is due was worked out anew: {dollars(due.quote.total)}. Check it, then record.")
     payment = begin(

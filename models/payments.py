@@ -71,6 +71,7 @@ _WORDS = {
     "Remove one first.",
     "offline": "This plan is paid by bank transfer or purchase order, and the payment has not arrived yet. {nothing}",
     "resource_missing": "Our payment service does not know this card any more. {nothing} Add it again, or another one.",
+    "amount_too_small": "This amount is too small for a card. {nothing}",
     "no_card": "There is no card to charge. {nothing} Add a card.",
 }
 

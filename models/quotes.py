@@ -25,7 +25,8 @@ from models.subscriptions import Standing, Subscription, Term, begins_free, live
 
 MONTH_NAMES = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
                "November", "December")  # fmt: skip
-
+# Cards are charged no less (docs.stripe.com/currencies, minimum and maximum charge amounts), and nobody owes less.
+LEAST_CENTS = 50
 
 _TIMES = ("at", "period_start", "period_end")
 
@@ -152,11 +153,12 @@ def quote_upgrade(organization: Organization, plan: PlanName, *, at: datetime) -
         Line(LineKind.CREDIT, f"Unused {running.plan.label} plan", -credit, at, running.period_end),
         Line(LineKind.PLAN, f"{plan.label} plan", share(floor, rest, whole), at, running.period_end),
     )
+    rate = tax_rate(session_of(organization))
     return Quote(
         plan=plan,
         catalogue=terms.version,
-        lines=(*lines, *usage.lines),
-        tax_basis_points=tax_rate(session_of(organization)),
+        lines=_waived((*lines, *usage.lines), rate, at),
+        tax_basis_points=rate,
         at=at,
         period_start=running.period_start,
         period_end=running.period_end,
@@ -262,11 +264,12 @@ def _whole(organization: Organization, plan: Plan, version: str, start: datetime
     free = begins_free(organization, plan)
     floor, end = (0 if free else _floor(plan)), next_month(start, anchor)
     words = f"{plan.key.label} plan, first month free" if free else f"{plan.key.label} plan"
+    rate = tax_rate(session_of(organization))
     return Quote(
         plan=plan.key,
         catalogue=version,
-        lines=(Line(LineKind.PLAN, words, floor, start, end), *usage.lines),
-        tax_basis_points=tax_rate(session_of(organization)),
+        lines=_waived((Line(LineKind.PLAN, words, floor, start, end), *usage.lines), rate, start),
+        tax_basis_points=rate,
         at=start,
         period_start=start,
         period_end=end,
@@ -281,7 +284,16 @@ def _whole(organization: Organization, plan: Plan, version: str, start: datetime
 
 def _usage_alone(organization: Organization, usage: Usage, at: datetime) -> Quote:
     rate = tax_rate(session_of(organization))
-    return Quote.without_plan(usage.lines, rate, at, at, settles=usage.settles, months=usage.months)
+    lines = _waived(usage.lines, rate, at)
+    return Quote.without_plan(lines, rate, at, at, settles=usage.settles, months=usage.months)
+
+
+def _waived(lines: tuple[Line, ...], rate: int, at: datetime) -> tuple[Line, ...]:
+    """Return the lines with one that takes all of them back, where they come to less than can be charged."""
+    net = sum(line.cents for line in lines)
+    if not 0 < net + tax_on(net, rate) < LEAST_CENTS:
+        return lines
+    return (*lines, Line(LineKind.CREDIT, f"Waived: less than {dollars(LEAST_CENTS)} is not charged", -net, at, at))
 
 
 def _floor(plan: Plan) -> int:

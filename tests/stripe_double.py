@@ -189,7 +189,8 @@ class StripeDouble:
         plain, _, query = path.partition("?")
         params = dict(parse_qsl(body.decode(), keep_blank_values=True))
         payer = params.get("customer") or parse_qs(query).get("customer", [""])[0]
-        if (wrong := self._wrong(plain, payer)) is not None:
+        small = int(params.get("amount") or 50) < 50
+        if (wrong := self._wrong(plain, payer, small=small)) is not None:
             return 400, json.dumps({"error": {"type": "invalid_request_error"} | wrong}).encode()
         if method == "GET" and plain in {"/v1/payment_intents", "/v1/setup_intents"}:
             return self._narrowed(plain, parse_qs(query))
@@ -204,13 +205,13 @@ class StripeDouble:
         status, answer = self._forward(method, path, urlencode(kept).encode())
         return status, self._as_stripe(plain, answer)
 
-    def _wrong(self, path: str, payer: str) -> dict[str, str] | None:
-        """Return what is wrong with a call before it is looked at: its path, or a customer whom nobody knows."""
+    def _wrong(self, path: str, payer: str, *, small: bool) -> dict[str, str] | None:
+        """Return what is wrong with a call before it is looked at: its path, its amount, or who pays."""
         if self.odd and self.odd in path:
             return {"message": "odd"}
         if payer and self._forward("GET", f"/v1/customers/{payer}", b"")[0] != 200:
             return {"code": "resource_missing", "param": "customer"}
-        return None
+        return {"code": "amount_too_small", "param": "amount"} if path.endswith("_intents") and small else None
 
     def _attach(self, told: dict[str, Any]) -> None:
         """Let a card that was saved belong to its customer, as Stripe does."""

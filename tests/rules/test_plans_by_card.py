@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -211,40 +210,6 @@ def test_a_charge_whose_answer_is_lost_is_not_made_again(ledger: Ledger) -> None
     ledger.step(minutes=5)
     ledger.work()
     assert (ledger.plan, ledger.moved()) == ("enterprise", 69900)
-
-
-def test_a_price_is_held_for_half_an_hour_and_no_longer(ledger: Ledger) -> None:
-    shown = ledger.price(ENTERPRISE)
-    ledger.step(minutes=31)
-    with pytest.raises(Refused, match="worked out anew"):
-        ledger.begin(ENTERPRISE, price=shown)
-    with pytest.raises(Refused, match="worked out anew"):
-        ledger.begin(ENTERPRISE, price=replace(shown, at=ledger.at + timedelta(minutes=1)))
-    ledger.begin(ENTERPRISE, price=replace(shown, at=ledger.at - timedelta(minutes=29)))
-
-
-@pytest.mark.parametrize("change", ["tax", "charges"])
-def test_what_is_confirmed_is_what_is_charged(ledger: Ledger, change: str) -> None:
-    """Between the page and the button the tax is set, or the month's cloud charges come."""
-    ledger.at = datetime(2026, 3, 1, tzinfo=UTC)
-    ledger.buy(STANDARD)
-    ledger.at = datetime(2026, 4, 1, tzinfo=UTC)
-    ledger.work()
-    ledger.at = datetime(2026, 5, 1, tzinfo=UTC)
-    ledger.work()
-    ledger.step(days=3)
-    shown, before = ledger.price(ENTERPRISE), ledger.moved()
-    if change == "tax":
-        ledger.tax(1900)
-    else:
-        ledger.charge(date(2026, 4, 1), 612_080)
-    with pytest.raises(Refused, match="worked out anew"):
-        ledger.begin(ENTERPRISE, saved=True, price=shown)
-    assert (ledger.plan, ledger.moved()) == ("standard", before)
-    anew = ledger.price(ENTERPRISE)
-    assert anew.cents > shown.cents
-    assert ledger.advance(ledger.begin(ENTERPRISE, saved=True, price=anew)) is PaymentState.PAID
-    assert ledger.moved() == before + anew.cents
 
 
 @pytest.mark.parametrize("plan", [BASIC, PREMIUM])

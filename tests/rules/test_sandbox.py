@@ -78,7 +78,7 @@ def test_cards_that_banks_decline_when_they_are_saved(gateway: SandboxPayments, 
 def test_cards_that_are_saved_and_not_charged(gateway: SandboxPayments) -> None:
     for number, reason in (("4000000000000341", "card_declined"), ("4000000000009995", "insufficient_funds")):
         card = saved(gateway, number, number)
-        answer = gateway.charge("lumen", card, 5, key=f"{number}c", back=BACK, present=True)
+        answer = gateway.charge("lumen", card, 500, key=f"{number}c", back=BACK, present=True)
         assert (answer.verdict, answer.reason) == (Verdict.DECLINED, reason)
     assert gateway.charged() == []
 
@@ -98,7 +98,7 @@ def test_a_bank_asks_and_is_answered_once(gateway: SandboxPayments) -> None:
     assert refused is not None
     assert (refused.verdict, refused.reason) == (Verdict.DECLINED, "authentication_failed")
     # Nobody is there to be asked at a renewal.
-    alone = gateway.charge("lumen", there.card.token, 5, key="c2", back=BACK, present=False)
+    alone = gateway.charge("lumen", there.card.token, 500, key="c2", back=BACK, present=False)
     assert (alone.verdict, alone.reason) == (Verdict.DECLINED, "authentication_required")
 
 
@@ -142,7 +142,7 @@ def test_a_lost_answer_is_found_by_its_key_and_a_call_that_never_arrived_is_not(
 
 def test_a_forgotten_card_and_somebody_elses_are_not_charged(gateway: SandboxPayments) -> None:
     card = saved(gateway)
-    other = gateway.charge("northwind", card, 5, key="n", back=BACK, present=True)
+    other = gateway.charge("northwind", card, 500, key="n", back=BACK, present=True)
     assert other.verdict is Verdict.DECLINED
     gateway.forget(card)
     gateway.forget(card)
