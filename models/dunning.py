@@ -18,6 +18,7 @@ from models.outside import CardFacts
 from models.payments import Payment
 from models.people import Person
 from models.subscriptions import (
+    RETRIES,
     Standing,
     Subscription,
     end,
@@ -107,8 +108,11 @@ def renewal_failed(payment: Payment, *, now: datetime) -> None:
         # Who tries to pay reads on the page why it failed.
         return
     organization, before = payment.organization, PlanName(payment.organization.plan)
-    subscription.standing, subscription.last_day_at = Standing.PAST_DUE, subscription.period_end + subscription.grace
-    subscription.retry_at = None if payment.reason in HARD else next_retry(subscription.period_end, now)
+    # A worker that was down for days has warned nobody: then the days of grace begin with the first try.
+    late = not again and now >= subscription.period_end + RETRIES[0]
+    since = now if late else subscription.grace_from
+    subscription.standing, subscription.last_day_at = Standing.PAST_DUE, since + subscription.grace
+    subscription.retry_at = None if payment.reason in HARD else next_retry(since, now)
     if payment.plan is not before:
         subscription.plan, subscription.pending_plan = payment.plan, None
         set_plan(organization, payment.plan, EventKind.PLAN_DOWNGRADED, now=now)

@@ -99,7 +99,7 @@ def begin_retries(session: Session, now: datetime) -> int:
         hold_plan(subscription.organization)
         if subscription.standing is not Standing.PAST_DUE or subscription.retry_at is None:
             continue
-        subscription.retry_at = next_retry(subscription.period_end, now)
+        subscription.retry_at = next_retry(subscription.grace_from, now)
         if subscription.last_day_at is not None and subscription.last_day_at <= now:
             continue
         with suppress(Busy):

@@ -71,6 +71,11 @@ class Subscription(Model):
         return OFFLINE_GRACE if self.pays_offline else GRACE
 
     @property
+    def grace_from(self) -> datetime:
+        """From when the days of grace are counted, once a renewal was declined (`models/dunning.py`)."""
+        return self.period_end if self.last_day_at is None else self.last_day_at - self.grace
+
+    @property
     def is_live(self) -> bool:
         """Whether it gives a plan now."""
         return self.standing is not Standing.ENDED
@@ -96,9 +101,9 @@ class Term(Model):
     settled_at: Mapped[datetime | None]
 
 
-def next_retry(period_end: datetime, now: datetime) -> datetime | None:
-    """Return when a renewal that was due at `period_end` is charged again after `now`; None after the last time."""
-    return next((at for at in (period_end + later for later in RETRIES) if at > now), None)
+def next_retry(since: datetime, now: datetime) -> datetime | None:
+    """Return when a renewal whose grace counts from `since` is charged again after `now`; None after the last time."""
+    return next((at for at in (since + later for later in RETRIES) if at > now), None)
 
 
 def subscription_of(organization: Organization) -> Subscription | None:

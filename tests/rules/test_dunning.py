@@ -185,6 +185,26 @@ def test_a_worker_that_was_down_tries_once_and_one_that_was_down_for_long_ends_i
     assert (tried(declined), declined.plan) == (2, "basic")
 
 
+@pytest.mark.parametrize("days", [1, 5, 20, 70])
+def test_the_days_of_grace_begin_with_the_first_try_of_a_worker_that_was_down(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    ledger.buy(PlanName.ENTERPRISE)
+    refuse(monkeypatch, "insufficient_funds")
+    first = ledger.at = ledger.subscription().period_end + days * DAY
+    ledger.work()
+    assert (tried(ledger), ledger.plan) == (1, "enterprise")
+    assert (ledger.subscription().last_day_at, ledger.subscription().retry_at) == (first + GRACE, first + DAY)
+    for later in RETRIES:
+        ledger.at = first + later
+        ledger.work()
+    assert (tried(ledger), len(letters(ledger)), ledger.plan) == (5, 5, "enterprise")
+    assert {message.data["last_day"] for message in letters(ledger)} == {(first + GRACE).isoformat()}
+    ledger.at = first + GRACE
+    ledger.work()
+    assert ledger.plan == "basic"
+
+
 def test_who_pays_by_hand_and_fails_gets_no_letter(declined: Ledger) -> None:
     before = declined.subscription().retry_at
     assert declined.pay() is PaymentState.DECLINED

@@ -152,7 +152,8 @@ class Company(RuleBasedStateMachine):
         running = self.ledger.subscription()
         assert running.plan.value == plan
         if running.standing is Standing.PAST_DUE:
-            assert running.last_day_at == running.period_end + running.grace
+            assert running.last_day_at is not None
+            assert running.last_day_at >= running.period_end + running.grace
             return
         assert running.standing is Standing.ACTIVE
         payments = {one.id: one for one in self.ledger.rows(Payment)}

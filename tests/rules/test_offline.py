@@ -59,7 +59,7 @@ def test_its_renewal_waits_for_a_transfer_and_charges_no_card(ledger: Ledger) ->
     ledger.buy(STANDARD)
     ledger.record("enterprise")
     moved = ledger.moved()
-    ledger.step(days=31)
+    ledger.at = ledger.subscription().period_end
     ledger.work()
     running = ledger.subscription()
     assert (running.standing, running.pays_offline, running.retry_at) == (Standing.PAST_DUE, True, None)
@@ -76,7 +76,8 @@ def test_its_renewal_waits_for_a_transfer_and_charges_no_card(ledger: Ledger) ->
 
 def test_a_transfer_that_never_comes_ends_the_plan_after_thirty_days(ledger: Ledger) -> None:
     ledger.record("enterprise")
-    end = ledger.subscription().period_end
+    end = ledger.at = ledger.subscription().period_end
+    ledger.work()
     ledger.at = end + timedelta(days=29)
     ledger.work()
     assert ledger.plan == "enterprise"
