@@ -91,8 +91,11 @@ def _soon(session: Session, kind: Ending, now: datetime) -> Iterator[tuple[Organ
         # Only what is sold has a subscription, so a month that costs nothing is a free one; there is one at most.
         free = (Subscription.floor_cents == 0) & Subscription.pending_plan.is_(None)
         near = (Subscription.period_end > now) & (Subscription.period_end <= until)
-        for running, card in session.execute(paying.where(free, near, ~told)).all():
-            yield running.organization, running.period_end.astimezone(UTC).date(), card.words
+        # Also where no card is left to be charged: that is what is to be told.
+        trying = select(Subscription, Card).outerjoin(Card, Card.default_for == Subscription.organization_id)
+        trying = trying.where(Subscription.standing == Standing.ACTIVE, free, near, ~told)
+        for running, card in session.execute(trying.order_by(Subscription.period_end).limit(BATCH)).all():
+            yield running.organization, running.period_end.astimezone(UTC).date(), card.words if card else ""
         return
     last = date(now.year, now.month, monthrange(now.year, now.month)[1])
     if last <= until.date():

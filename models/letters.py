@@ -12,7 +12,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from models.bills import seller
-from models.catalogue import PlanName, Severity
+from models.catalogue import PlanName, Severity, catalogue
 from models.drafts import SENT, Draft
 from models.escalations import Escalation
 from models.events import Event, EventKind
@@ -126,6 +126,21 @@ def _member_facts(message: Message, person: Person | None, session: Session, bas
     return {"organization": organization.name, "by": data["by"], "role": role, "url": f"{base_url}/"}
 
 
+def _ends_soon(data: dict[str, Any], organization: Organization, written: date) -> dict[str, Any]:
+    on, plan = date.fromisoformat(data["on"]), PlanName(organization.plan)
+    terms = catalogue(on).plan(plan)
+    price = dollars(terms.floor_cents or 0) + " a month"
+    if terms.percent:
+        price += f", or {terms.percent} % of the month’s cloud charges if that is more"
+    return {
+        "what": data["what"],
+        "on": day(on, written),
+        "card": data.get("card", ""),
+        "plan": plan.label,
+        "price": price,
+    }
+
+
 def _plan_facts(message: Message, person: Person | None, session: Session, base_url: str) -> dict[str, Any]:
     """Return what a letter about a plan or its payment says, to those who may change the plan still."""
     organization, data = session.get(Organization, message.data["organization"]), message.data
@@ -156,8 +171,7 @@ def _plan_facts(message: Message, person: Person | None, session: Session, base_
         raise Undeliverable("The person has left the organization.")
     pay_to = ", ".join(seller(session).splitlines())
     if message.kind is Letter.ENDS_SOON:
-        ends, plan = day(date.fromisoformat(data["on"]), message.created_at.date()), PlanName(organization.plan).label
-        return facts | {"what": data["what"], "on": ends, "card": data.get("card", ""), "plan": plan, "pay_to": pay_to}
+        return facts | _ends_soon(data, organization, message.created_at.date()) | {"pay_to": pay_to}
     if message.kind is Letter.PAYMENT_FAILED:
         last_day = data["last_day"]
         return facts | {

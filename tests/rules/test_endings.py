@@ -13,6 +13,7 @@ from ledger import Ledger
 from models.cards import Card
 from models.catalogue import PlanName
 from models.endings import Told, tell_endings
+from models.letters import facts_of
 from models.outbox import Letter, Message
 
 DAY = timedelta(days=1)
@@ -44,6 +45,17 @@ def test_a_free_month(ledger: Ledger) -> None:
     ledger.at = end
     ledger.work()
     assert told(ledger, ledger.subscription().period_end - DAY) == expected
+
+
+def test_a_free_month_without_a_card_is_told_as_well(ledger: Ledger) -> None:
+    ledger.buy(PlanName.STANDARD)
+    ledger.do(lambda session, _, __: [setattr(card, "default_for", None) for card in session.query(Card)])
+    end = ledger.subscription().period_end
+    assert told(ledger, end - 7 * DAY) == [("free-month", end.date().isoformat())]
+    (letter,) = ledger.rows(Message, Message.kind == Letter.ENDS_SOON)
+    assert letter.data["card"] == ""
+    known = ledger.do(lambda session, _, __: facts_of(session.merge(letter), session, "https://help.example"))
+    assert known["price"] == "$29.00 a month, or 10 % of the month’s cloud charges if that is more"
 
 
 def test_a_paid_month_and_one_that_is_given_up_are_no_free_ones(ledger: Ledger) -> None:

@@ -74,6 +74,7 @@ def facts(**changed: object) -> dict[str, object]:
         "why": "The contract has ended.",
         "nth": 2,
         "what": "free-month",
+        "price": "$29.00 a month, or 10 % of the month’s cloud charges if that is more",
         "retry": "Thu 26 Nov, 09:30 (Europe/Berlin)",
         "words": "1 hour, day and night",
         "ends": "Wed 9 Dec, 09:30 (Europe/Berlin)",
@@ -263,6 +264,15 @@ def test_a_folder_that_cannot_be_written_means_later(tmp_path: Path) -> None:
     (tmp_path / "mail").write_text("a file where the folder should be")
     with pytest.raises(TryLater):
         FolderMailer(tmp_path / "mail").send(letters().write(Letter.TICKET_FILED, facts()))
+
+
+def test_a_free_month_that_ends_is_told_with_what_it_costs_then() -> None:
+    with_card, without = (letters().write(Letter.ENDS_SOON, facts(card=card)) for card in ("Visa ending 4242", ""))
+    for words in (" ".join(part.split()) for part in parts(arrive(with_card))):
+        assert "costs $29.00 a month, or 10 % of the month’s cloud charges if that is more" in words
+        assert "charged to Visa ending 4242 month by month" in words
+    for words in (" ".join(part.split()) for part in parts(arrive(without))):
+        assert "there is no card that it could be charged to: add one, or the plan ends" in words
 
 
 def test_who_pays_by_transfer_is_told_the_price_and_where_to() -> None:
