@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from flask import Flask, redirect, render_template, request
-from sqlalchemy import DateTime, ForeignKey, bindparam, create_engine, event, func, select
+from sqlalchemy import JSON, DateTime, ForeignKey, bindparam, create_engine, event, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_column, relationship
 
 ROW = """<tr><td><a href="/tickets/{{ t.key }}">{{ t.summary }}</a> {{ t.key }} {{ t.cluster_name }} {{ t.organization.name }}
@@ -104,7 +104,7 @@ class Ticket(Base):
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     door: Mapped[str] = mapped_column(default="billing")
     environment: Mapped[str] = mapped_column(default="", deferred=True)
-    components: Mapped[str] = mapped_column(default="[]", deferred=True)
+    components: Mapped[list] = mapped_column(JSON, default=list, deferred=True)
     version_affected: Mapped[str] = mapped_column(default="", deferred=True)
     confidential: Mapped[bool] = mapped_column(default=False, deferred=True)
     catalogue_version: Mapped[str] = mapped_column(default="2026-01", deferred=True)
