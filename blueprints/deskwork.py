@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request
@@ -20,7 +21,6 @@ from models.circles import beside, circle_of
 from models.faces import face
 from models.links import around
 from models.macros import choices_of
-from models.people import Person
 from models.permissions import Permission
 from models.tickets import Ticket, desk_of
 from models.timelines import timeline_of
@@ -86,8 +86,7 @@ def shown(
         "clusters": by.clusters,
         "others": tied.others,
         "links": tied.links,
-        "assign": _assign_form(ticket, list(circle.agents), seen),
-        "state": StateForm(formdata=None, state=ticket.state.value, seen=seen),
+        **handled(ticket, circle.agents, seen),
         "may_answer": may(Permission.ANSWER),
         "limits": outside().limits,
         "changes": (),
@@ -95,10 +94,11 @@ def shown(
     }
 
 
-def _assign_form(ticket: Ticket, people: list[Person], seen: str) -> AssigneeForm:
-    form = AssigneeForm(formdata=None, assignee=str(ticket.assignee_id or ""), seen=seen)
-    form.assignee.choices = choices([("", "Nobody"), *((str(p.id), p.name) for p in people)])
-    return form
+def handled(ticket: Ticket, people: Sequence[Any], seen: str) -> dict[str, Any]:
+    """Return the forms for its status and its assignee, who is one of the people."""
+    assign = AssigneeForm(formdata=None, assignee=str(ticket.assignee_id or ""), seen=seen)
+    assign.assignee.choices = choices([("", "Nobody"), *((str(p.id), p.name) for p in people)])
+    return {"assign": assign, "state": StateForm(formdata=None, state=ticket.state.value, seen=seen)}
 
 
 def refused_answer(ticket: Ticket, form: AnswerForm) -> Answer:

@@ -7,13 +7,14 @@ from typing import Any
 from flask import Blueprint, g, request
 
 from blueprints.access import actor, may, requires
-from blueprints.deskwork import number_in, ticket_here
+from blueprints.deskwork import handled, number_in, ticket_here
 from blueprints.pages import Answer, nothing, polled, why_none, zone_here
-from extensions import clock
+from extensions import clock, db
 from models.arrivals import Shown, arrivals, shown_by
 from models.circles import is_blank
 from models.drafts import draft_of
 from models.faces import face
+from models.people import agents_to_choose
 from models.permissions import Permission
 from models.tickets import Ticket, tickets_of
 
@@ -46,6 +47,7 @@ def desk_changes(key: str) -> Answer:
         # Who has begun to write is told of the changes when they send; who has not, has seen them now.
         writing=draft is not None and not is_blank(draft.fields),
         may_answer=may(Permission.ANSWER),
+        **handled(ticket, agents_to_choose(db.session()) if came.new.entries else (), str(came.seen)),
         **_facts(ticket, staff=True),
     )
 

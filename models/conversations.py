@@ -13,7 +13,7 @@ from models.catalogue import catalogue_at
 from models.drafts import Draft
 from models.events import EventKind, gathered, record
 from models.following import followers_of, marked
-from models.notices import note_event, post, tell
+from models.notices import note_event, post, post_to, tell
 from models.oncall import begin_calls
 from models.outbox import Letter
 from models.people import Person, agents
@@ -324,8 +324,8 @@ def start_promise(
 
 
 def hand_to(ticket: Ticket, actor: Person, assignee: Person | None, *, now: datetime) -> None:
-    """Set the assignee and write down who gave the ticket to whom."""
-    before = ticket.assignee.name if ticket.assignee else ""
+    """Set the assignee and write down who gave the ticket to whom; an agent who loses it gets a letter."""
+    former = ticket.assignee
     ticket.assignee = assignee
     ticket.assignee_id = assignee.id if assignee else None
     note_event(
@@ -333,10 +333,14 @@ def hand_to(ticket: Ticket, actor: Person, assignee: Person | None, *, now: date
         actor,
         EventKind.TICKET_ASSIGNED,
         now=now,
-        before=before,
+        before=former.name if former else "",
         after=assignee.name if assignee else "",
         taken=assignee is actor,
     )
+    if former is not None and former.active and former.id not in {actor.id, ticket.assignee_id}:
+        # Source: quality R9, the loser is told.
+        holder = assignee.name if assignee else ""
+        post_to(ticket, former, Letter.TICKET_ASSIGNED, now=now, actor=actor, lost=True, holder=holder)
 
 
 def set_state(ticket: Ticket, actor: Person, state: TicketState, *, now: datetime) -> None:

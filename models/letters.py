@@ -255,6 +255,8 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
         "promise": _promise(ticket, person, message.created_at, staff=staff),
         "changes": _changes(message, person, session, staff=staff),
         "waited": _waited(message, person),
+        "lost": message.data.get("lost", False),
+        "holder": message.data.get("holder", ""),
         # A link to a page whose button posts: mail programs open links by themselves.
         "rating_url": f"{base_url}/requests/{ticket.key}/rating" if state is TicketState.RESOLVED and not staff else "",
     }

@@ -52,7 +52,7 @@
   addEventListener("pageshow", () => all("form[aria-busy]").forEach(free));
 
   // ---- htmx: its answers, its failures, the way of an upload
-  const formOf = (event) => event.detail.elt && event.detail.elt.closest("form");
+  const formOf = (event) => event.detail.elt?.closest("form");
   document.addEventListener("htmx:beforeRequest", (event) => {
     const form = formOf(event);
     // What refreshes itself rests while nobody looks.
@@ -61,12 +61,11 @@
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const form = formOf(event);
-    const cause = event.detail.requestConfig.triggeringEvent;
     // A draft that saves itself while a submission is under way does not end that submission.
-    if (form && cause && /submit|click/.test(cause.type)) free(form);
-    if (event.detail.successful && cause) unsay();
+    if (form && pressed(event)) free(form);
+    if (event.detail.successful && asked(event)) unsay();
   });
-  // A draft is saved in every pause; who writes without one is saved as well, since a trigger of htmx cannot do both.
+  // A draft is saved in every pause; here, for who writes without one: a trigger of htmx cannot do both.
   const unsaved = new WeakMap();
   document.addEventListener("input", ({ target: { form } }) => {
     if (!form) return;
@@ -77,7 +76,7 @@
     form.dispatchEvent(new Event("keep"));
   });
 
-  // Where the sign-in has ended the page is left: with all that is typed by now, which the server holds.
+  // Where the sign-in has ended the page is left, with all that is typed by now: the server holds it.
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const leave = event.detail.xhr.getResponseHeader("HX-Redirect");
     const form = leave && formOf(event);
@@ -90,7 +89,8 @@
     save.click();
   });
   // What refreshes itself worries nobody and takes no message away.
-  const asked = (event) => (event.detail.requestConfig || {}).triggeringEvent;
+  const asked = (event) => event.detail.requestConfig?.triggeringEvent;
+  const pressed = (event) => /submit|click/.test(asked(event)?.type);
   document.addEventListener("htmx:responseError", (event) => {
     if (!asked(event)) return;
     const status = event.detail.xhr.status;
@@ -110,10 +110,8 @@
     if (!(region instanceof Element)) return;
     reveal(region);
     const target = region.matches("[data-focus]") ? region : find("[data-focus]", region);
-    const { elt, triggeringEvent: cause } = event.detail.requestConfig || {};
     // Only what somebody pressed or sent moves the focus.
-    const meant = cause && /submit|click/.test(cause.type) && !elt.matches("form:not([method=post])");
-    if (!target || !meant) return;
+    if (!target || !pressed(event) || event.detail.requestConfig.elt.matches("form:not([method=post])")) return;
     if (target.tabIndex < 0) target.tabIndex = -1;
     target.focus();
   });
@@ -127,22 +125,27 @@
     requestAnimationFrame(() => flash.append(...words));
   });
 
+  // What somebody is choosing stays, with what its form has seen.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    if (event.detail.target.id === "handling" && find("#handling :focus, #handling option:checked:not([selected])")) event.preventDefault();
+  });
+
   // ---- buttons that only a script can serve
   const reveal = (root) => all("[data-reveal][hidden]", root).forEach((button) => { button.hidden = false; });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-reveal]");
     if (!button) return;
-    const input = document.getElementById(button.dataset.reveal);
+    const input = find(`#${button.dataset.reveal}`);
     const shown = input.type === "text";
     input.type = shown ? "password" : "text";
-    button.setAttribute("aria-pressed", String(!shown));
+    button.setAttribute("aria-pressed", !shown);
   });
   reveal(document);
 
   // ---- the keyboard
   const PLACES = { "?": "/shortcuts", "g r": "/requests", c: "/help" };
   const STEPS = { "]": 1, "[": -1 };
-  // The list that one comes from, for the steps to what stands before and after.
+  // The list that one comes from, for the steps back and on.
   addEventListener("pagehide", () => {
     const rows = all("[data-row]").map((row) => row.pathname);
     if (rows.length) sessionStorage.rows = rows;
@@ -160,24 +163,23 @@
     if ((typing && !ticking) || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const key = before + event.key;
     before = event.key === "g" ? "g " : "";
-    const rows = all("[data-row]");
-    if (rows.length && (key === "j" || key === "k")) {
-      const here = rows.indexOf(document.activeElement);
-      rows[Math.max(0, Math.min(rows.length - 1, key === "j" ? here + 1 : here - 1))].focus();
-      return;
+    if (/^[jk]$/.test(key)) {
+      const rows = all("[data-row]");
+      rows[rows.indexOf(document.activeElement) + (key === "j" ? 1 : -1)]?.focus();
     }
-    const pick = key === "x" && document.activeElement.closest("tr") && find("[data-pick]", document.activeElement.closest("tr"));
-    if (pick) pick.click();
-    // A page names its own keys: data-key="r" is focused when it can be typed into, and pressed otherwise.
+    if (key === "x") find("tr:focus-within [data-pick]")?.click();
+    // A page's own keys: what can be typed into is focused, all else pressed.
     const named = find(`[data-key="${CSS.escape(key)}"]`) || (key === "/" ? find("#q, [type=search]") : null);
     if (named) {
       event.preventDefault();
       named.focus();
       if (!named.matches("input:not([type=radio]), textarea, select")) named.click();
+      // Whoever chooses the kind of message goes on to write it.
+      if (named.type === "radio") find("#body").focus();
       return;
     }
     const list = (sessionStorage.rows || "").split(",");
     const to = PLACES[key] || list[list.indexOf(location.pathname) + STEPS[key]];
-    if (to) location.assign(to);
+    if (to) location = to;
   });
 })();

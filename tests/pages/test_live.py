@@ -12,7 +12,7 @@ from page import STATEMENTS, Browser
 
 from models.tickets import TicketState
 
-AGENT, OWNER = "agent@support.example", "owner@lumen.example"
+AGENT, OTHER, OWNER = "agent@support.example", "agent2@support.example", "owner@lumen.example"
 
 
 @pytest.fixture
@@ -99,14 +99,30 @@ def test_who_has_begun_to_write_is_still_told_when_they_send(town: Town, sign_in
     page = agent.get(f"/desk/{key}")
     town.reply(key, OWNER, "It is worse.")
     poll(agent)
-    assert [e.get("id") for e in agent.page.all("input") if e.get("name") == "seen"] == [
-        "seen-message", "seen-state", "seen-assignee",
-    ]  # fmt: skip
+    assert [e for e in agent.page.all("input") if e.get("id") == "seen-message"]
     agent.page = page
     agent.submit(f"/desk/{key}/draft", body="Run the", follow=False, status=303)
     agent.page = page
     poll(agent)
-    assert not [e for e in agent.page.all("input") if e.get("name") == "seen"]
+    assert not [e for e in agent.page.all("input") if e.get("id") == "seen-message"]
+
+
+def test_what_a_form_has_seen_never_comes_without_the_form_that_shows_it(town: Town, sign_in: SignIn) -> None:
+    key = town.file()
+    agent = sign_in(AGENT)
+    page = agent.get(f"/desk/{key}")
+    town.take(key, OTHER)
+    poll(agent)
+    inside = {id(e) for form in agent.page.all("form") for e in form.iter("input")}
+    bare = [e.get("id") for e in agent.page.all("input") if e.get("name") == "seen" and id(e) not in inside]
+    assert bare == ["seen-message"]
+    [assign] = [f for f in agent.page.forms if f.action == f"/desk/{key}/assignee"]
+    assert assign.value_of("assignee") == str(town.person(OTHER).id)
+    assert assign.value_of("seen") == agent.page.find(f"/desk/{key}/state")[0].value_of("seen")
+    # Whoever was choosing keeps the form as it was, and is told.
+    agent.page = page
+    assert "took this request" in agent.submit(f"/desk/{key}/assignee", assignee="", status=409).at("conflict")
+    assert town.ticket(key).assignee.email == OTHER
 
 
 @pytest.mark.parametrize("shown", ["", "x", "1h", "-1", "9" * 16, "1." * 30 + "1", "é", "1..2", "٣"])

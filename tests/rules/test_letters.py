@@ -73,6 +73,8 @@ def facts(**changed: object) -> dict[str, object]:
         "on": "Wed 2 Dec, 09:30 (Europe/Berlin)",
         "why": "The contract has ended.",
         "nth": 2,
+        "lost": False,
+        "holder": "",
         "what": "free-month",
         "price": "$29.00 a month, or 10 % of the month’s cloud charges if that is more",
         "retry": "Thu 26 Nov, 09:30 (Europe/Berlin)",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from factories import Town
+from factories import Town, now
 from sqlalchemy import select
 
-from models import following
+from extensions import outside
+from models import following, handling
 from models.base import Refused
 from models.following import marked
 from models.letters import facts_of
@@ -117,6 +118,34 @@ def test_the_assignee_who_follows_gets_one_letter(town: Town) -> None:
     follow(town, key, OTHER)
     town.reply(key, OWNER)
     assert letters(town, Letter.TICKET_REPLIED) == [("ticket_replied", OTHER)]
+
+
+@pytest.mark.parametrize("way", ["assigned", "answered", "noted", "freed"])
+def test_an_agent_who_loses_a_ticket_is_told_who_has_it(town: Town, way: str) -> None:
+    key = town.file()
+    town.take(key, OTHER)
+    if way in {"answered", "noted"}:
+        (town.answer if way == "answered" else town.note)(key, take=True)
+    else:
+        with town.open() as session:
+            ticket, agent = town._ticket(session, key), town._person(session, AGENT)
+            handling.assign(ticket, agent, agent if way == "assigned" else None, now=now())
+    assert letters(town, Letter.TICKET_ASSIGNED) == [("ticket_assigned", OTHER)]
+    with town.open() as session:
+        [message] = session.scalars(select(Message).where(Message.kind == Letter.TICKET_ASSIGNED))
+        facts = facts_of(message, session, "http://x")
+        assert (facts["lost"], facts["holder"]) == (True, "" if way == "freed" else facts["actor_name"])
+        body = outside().letters.write(message.kind.value, facts).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "which was yours" in body or "took you off" in " ".join(body.split())
+
+
+def test_whoever_gives_their_ticket_away_needs_no_letter(town: Town) -> None:
+    key = town.file()
+    town.take(key)
+    with town.open() as session:
+        ticket, agent = town._ticket(session, key), town._person(session, AGENT)
+        handling.assign(ticket, agent, town._person(session, OTHER), now=now())
+    assert letters(town, Letter.TICKET_ASSIGNED) == [("ticket_assigned", OTHER)]
 
 
 def test_a_letter_about_a_note_is_for_agents_alone(town: Town) -> None:
