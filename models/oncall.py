@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from models.base import Model, NotFound, Refused, session_of
 from models.calendars import hours_for
 from models.catalogue import Severity
-from models.events import EventKind, record
+from models.events import Event, EventKind, record
 from models.hooks import Topic, queue_hook
 from models.notices import note_event, post
 from models.numbers import hold
@@ -46,7 +46,7 @@ class Duty(Model):
 
 
 class Call(Model):
-    """That those on call were told of a request for the nth time."""
+    """That those on call were told of a request for the nth time since it was filed."""
 
     __tablename__ = "calls"
     # Whatever two workers do, each call goes out once.
@@ -82,7 +82,7 @@ def _call(session: Session, ticket: Ticket, awake: list[Person], *, now: datetim
     if ticket.state not in ACTIVE or ticket.severity is not Severity.S1 or target is None or target.met_at is not None:
         ticket.call_at = None
         return
-    before = session.scalar(select(func.max(Call.nth)).where(Call.ticket_id == ticket.id)) or 0
+    before = _calls_since(session, ticket, target.started_at)
     closing = None if before else _closing(session, ticket, now)
     if closing is not None:
         # By day the queue is looked at; if nobody has answered when the day ends, it is night.
@@ -92,7 +92,8 @@ def _call(session: Session, ticket: Ticket, awake: list[Person], *, now: datetim
     ticket.call_at = now + EVERY
     if not awake:
         return
-    session.add(Call(ticket_id=ticket.id, nth=before + 1, at=now))
+    last = session.scalar(select(func.max(Call.nth)).where(Call.ticket_id == ticket.id)) or 0
+    session.add(Call(ticket_id=ticket.id, nth=last + 1, at=now))
     session.flush()
     post(ticket, awake, Letter.ON_CALL, now=now, actor=None, nth=before + 1)
     queue_hook(
@@ -111,6 +112,15 @@ def _call(session: Session, ticket: Ticket, awake: list[Person], *, now: datetim
         give_up_at=now + EVERY,
         now=now,
     )
+
+
+def _calls_since(session: Session, ticket: Ticket, start: datetime) -> int:
+    """Return how often the request was called about since it became an S1 that waits: `begin_calls` began anew then."""
+    changed = (Event.ticket_id == ticket.id) & (Event.kind == EventKind.TICKET_SEVERITY)
+    last = session.scalar(select(func.max(Event.at)).where(changed))
+    since = max(start, last) if last is not None else start
+    mine = (Call.ticket_id == ticket.id) & (Call.at >= since)
+    return session.scalar(select(func.count(Call.id)).where(mine)) or 0
 
 
 def _closing(session: Session, ticket: Ticket, now: datetime) -> datetime | None:

@@ -114,6 +114,28 @@ def test_raised_to_s1_at_night_is_a_new_s1(watched: Town) -> None:
     assert called(watched) == [NIGHT]
 
 
+@pytest.mark.parametrize("how", ["reopened", "raised again"])
+def test_what_was_called_about_once_waits_for_the_night_when_it_begins_anew_by_day(watched: Town, how: str) -> None:
+    key, noon = file(watched), (NIGHTFALL + DAY).replace(hour=12)
+    work(watched, NIGHTFALL)
+    if how == "reopened":
+        watched.answer(key, at=NIGHTFALL + 5 * MINUTE, then=TicketState.RESOLVED)
+        watched.reply(key, OWNER, at=noon)
+    else:
+        with watched.open() as session:
+            ticket, agent = watched._ticket(session, key), watched._person(session, AGENT)
+            for severity, at in ((Severity.S3, NIGHTFALL + 5 * MINUTE), (Severity.S1, noon)):
+                handling.reclassify(ticket, agent, severity, "Look closer.", now=at)
+    work(watched, noon)
+    assert (called(watched), watched.ticket(key).call_at) == ([NIGHT], noon.replace(hour=18))
+    work(watched, noon.replace(hour=18))
+    assert called(watched) == [NIGHT] * 2
+    told = watched.scalars(select(Message).where(Message.kind == Letter.ON_CALL))
+    assert [one.data["nth"] for one in told] == [1, 1], "it is the first call of this round"
+    work(watched, noon.replace(hour=18) + 10 * MINUTE)
+    assert [row.nth for row in watched.scalars(select(Call))] == [1, 2, 3]
+
+
 def test_other_severities_and_doors_call_nobody(watched: Town) -> None:
     for severity in (Severity.S2, Severity.S3, Severity.S4):
         file(watched, severity=severity)
