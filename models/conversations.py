@@ -12,7 +12,7 @@ from models.calendars import Hours, hours_for
 from models.catalogue import catalogue_at
 from models.drafts import Draft
 from models.events import EventKind, gathered, record
-from models.following import followers_of, marked
+from models.following import marked, readers_of_notes
 from models.notices import note_event, post, post_to, tell
 from models.oncall import begin_calls
 from models.outbox import Letter
@@ -94,17 +94,21 @@ def conclude(
     then: TicketState | None,
     take: bool,
     known: Known,
+    meets: bool = True,
 ) -> None:
     """Do what an agent's public reply brings: the promise met, an assignee, the state, the mail.
 
-    Source: product rule 8.1, the first public reply by a human agent meets the promise.
+    Source: product rule 8.1, the first public reply by a human agent meets the promise; `meets` is False for one that
+    was sent before the promise was made.
     """
     with gathered(session_of(ticket)):
-        _meet(ticket, actor, now=now, hours=known.hours)
+        if meets:
+            _meet(ticket, actor, now=now, hours=known.hours)
         if ticket.assignee_id is None or (take and ticket.assignee_id != actor.id):
             hand_to(ticket, actor, actor, now=now)
         state = then or (TicketState.IN_PROGRESS if ticket.state is TicketState.OPEN else ticket.state)
-        if not move(ticket, actor, state, now=now, hours=known.hours):
+        # The next question begins the silence anew; what is on hold stays so.
+        if not move(ticket, actor, state, now=now, hours=known.hours) and ticket.held_until(now) is None:
             _begin_silence(ticket, now)
     post(ticket, known.audience(ticket, actor), Letter.TICKET_REPLIED, now=now, actor=actor, comment=comment)
 
@@ -122,7 +126,7 @@ def note(
 ) -> Comment:
     """Add an internal note: no customer sees it, gets mail for it, or can find it.
 
-    Agents whom it mentions get a letter, each one, and so do those who follow the ticket.
+    Agents whom it mentions get a letter, each one, and so do the assignee and those who follow the ticket.
     """
     entries = known.entries if known else None
     kind = EventKind.TICKET_NOTED
@@ -132,7 +136,7 @@ def note(
         comment.html, mentioned = marked(comment.html, agents(session_of(ticket)))
     told = [person for person in mentioned if person.id != actor.id]
     post(ticket, told, Letter.TICKET_MENTIONED, now=now, actor=actor, comment=comment)
-    others = followers_of(ticket, [actor, *mentioned])
+    others = readers_of_notes(ticket, [actor, *mentioned])
     post(ticket, others, Letter.TICKET_NOTED, now=now, actor=actor, comment=comment)
     if take and ticket.assignee_id != actor.id:
         hand_to(ticket, actor, actor, now=now)
@@ -213,18 +217,19 @@ def say(  # noqa: PLR0913 (each names one thing that a message is)
 
 def _meet(ticket: Ticket, actor: Person, *, now: datetime, hours: Timetable) -> None:
     target = ticket.target
-    # A reply that went out late does not answer a promise that was made after it was sent.
-    if target is None or target.met_at is not None or target.started_at > now:
+    if target is None or target.met_at is not None:
         return
-    target.meet(now, hours)
+    # A clock that was set back must not have a promise answered before it was made.
+    at = max(now, target.started_at)
+    target.meet(at, hours)
     ticket.due_at = None
-    late = target.due_at is not None and now > target.due_at
+    late = target.due_at is not None and at > target.due_at
     kind = EventKind.PROMISE_MISSED if late else EventKind.PROMISE_MET
     if late and not first_to_say(target, now):
         return
     facts = {"words": target.target.words, "taken": target.counted_seconds, "cycle": target.cycle}
     if late and target.due_at is not None:
-        facts["late"] = int((now - target.due_at).total_seconds())
+        facts["late"] = int((at - target.due_at).total_seconds())
     note_event(ticket, actor, kind, now=now, **facts)
 
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, bindparam, delete, exists, select
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, bindparam, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Model, session_of
 from models.people import Person
 from models.permissions import Role
-from models.tickets import Participant, Ticket
+from models.tickets import Ticket
 
 
 class Follower(Model):
@@ -40,11 +40,11 @@ def unfollow(ticket: Ticket, actor: Person) -> None:
     session_of(ticket).execute(gone)
 
 
-def followers_of(ticket: Ticket, but: Sequence[Person] = ()) -> list[Person]:
-    """Return the active agents who follow and get no mail otherwise: neither the assignee, nor who takes part."""
-    left_out = {person.id for person in but} | {ticket.assignee_id}
-    found = session_of(ticket).scalars(_FOLLOWERS, {"ticket": ticket.id})
-    return [person for person in found if person.id not in left_out]
+def readers_of_notes(ticket: Ticket, but: Sequence[Person] = ()) -> list[Person]:
+    """Return the active agents who get mail for a note: the assignee and those who follow, each once."""
+    followers = session_of(ticket).scalars(_FOLLOWERS, {"ticket": ticket.id})
+    readers = dict.fromkeys([*([ticket.assignee] if ticket.assignee else []), *followers])
+    return [one for one in readers if one.active and one.staff_role is Role.AGENT and one not in but]
 
 
 FOLLOWING = (
@@ -55,12 +55,7 @@ FOLLOWING = (
 _FOLLOWERS = (
     select(Person)
     .join(Follower, Follower.person_id == Person.id)
-    .where(
-        Follower.ticket_id == bindparam("ticket"),
-        Person.active,
-        Person.staff_role == Role.AGENT,
-        ~exists().where(Participant.ticket_id == Follower.ticket_id, Participant.person_id == Person.id),
-    )
+    .where(Follower.ticket_id == bindparam("ticket"))
     .order_by(Follower.id)
 )
 

@@ -131,7 +131,8 @@ def _release(ticket: Ticket, held: HeldReply) -> None:
         overtaken = _is_overtaken(session, held)
         then = ticket.state if overtaken else held.then
         known = known_of(ticket, comment.author)
-        conclude(ticket, comment.author, comment, now=held.sent_at, then=then, take=held.take, known=known)
+        meets = not _is_of_before(ticket, held)
+        conclude(ticket, comment.author, comment, now=held.sent_at, then=then, take=held.take, known=known, meets=meets)
     ticket.updated_at = max(before, held.sent_at)
     session.delete(held)
     session.flush()
@@ -142,6 +143,18 @@ def _is_overtaken(session: Session, held: HeldReply) -> bool:
     said = (Event.kind == EventKind.TICKET_REPLIED) & Event.internal.is_(False)
     later = (Event.ticket_id == held.ticket_id) & (Event.at > held.sent_at) & (Event.id != held.event_id)
     return session.scalar(select(exists().where(later, or_(said, Event.kind == EventKind.TICKET_STATE)))) is True
+
+
+def _is_of_before(ticket: Ticket, held: HeldReply) -> bool:
+    """Tell whether the request was opened again after the reply was sent: that began a promise that it cannot answer.
+
+    What came later has a later id; by the time alone, a clock that was set back would look the same.
+    """
+    target = ticket.target
+    if target is None or target.cycle == 1 or target.started_at <= held.sent_at:
+        return False
+    reopened = (Event.kind == EventKind.TICKET_STATE) & (Event.at >= target.started_at) & (Event.id > held.event_id)
+    return session_of(ticket).scalar(select(exists().where(Event.ticket_id == ticket.id, reopened))) is True
 
 
 def answers_in_time() -> ColumnElement[bool]:

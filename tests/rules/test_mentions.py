@@ -148,6 +148,19 @@ def test_whoever_gives_their_ticket_away_needs_no_letter(town: Town) -> None:
     assert letters(town, Letter.TICKET_ASSIGNED) == [("ticket_assigned", OTHER)]
 
 
+@pytest.mark.parametrize("follows", [False, True])
+def test_the_assignee_reads_what_colleagues_note(town: Town, follows: bool) -> None:
+    key = town.file()
+    town.take(key, OTHER)
+    if follows:
+        follow(town, key, OTHER)
+    town.note(key)
+    assert letters(town, *NOTES) == [("ticket_noted", OTHER)]
+    town.note(key, OTHER)
+    town.note(key, body="@agent2 look")
+    assert letters(town, *NOTES)[1:] == [("ticket_mentioned", OTHER)], "neither the own note, nor one twice"
+
+
 def test_a_letter_about_a_note_is_for_agents_alone(town: Town) -> None:
     key = town.file()
     town.note(key, body="@agent2 secret")

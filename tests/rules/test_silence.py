@@ -10,7 +10,7 @@ import pytest
 from factories import Town, now
 from sqlalchemy import select
 
-from models import silence
+from models import sending, silence
 from models.base import Refused
 from models.events import Event, EventKind
 from models.outbox import Letter, Message
@@ -66,6 +66,27 @@ def test_after_a_long_sleep_the_steps_keep_their_distance(town: Town, key: str) 
 def test_a_clock_that_steps_back_reminds_nobody_again(town: Town, key: str) -> None:
     assert nudge(town, START + 3 * DAY) == 1
     assert [nudge(town, START + days * DAY) for days in (1, 3, 5)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_the_agents_next_message_leaves_a_hold_as_it_is(town: Town, key: str, held: bool) -> None:
+    day = (START + 9 * DAY).date()
+    if held:
+        at = START + DAY
+        with town.open() as session:
+            ticket, agent = town._ticket(session, key), town._person(session, AGENT)
+            sending.send(ticket, agent, "One more thing.", now=at, until=at + timedelta(seconds=15))
+        hold(town, key, day, at + timedelta(seconds=5))
+        with town.open() as session:
+            assert sending.release_due(session, at + timedelta(seconds=15))
+    else:
+        hold(town, key, day, START + DAY)
+        town.answer(key, at=START + 2 * DAY)
+    ticket = town.ticket(key)
+    begin = datetime.combine(day, datetime.min.time(), BERLIN)
+    assert (ticket.state, ticket.quiet_since) == (TicketState.WAITING, begin)
+    town.answer(key, at=START + 11 * DAY)
+    assert town.ticket(key).quiet_since == START + 11 * DAY, "a hold that is over holds nothing"
 
 
 def test_two_workers_remind_once(town: Town, key: str) -> None:

@@ -21,6 +21,7 @@ from models.drafts import Draft
 from models.events import Event, EventKind
 from models.held import HeldReply
 from models.outbox import Letter, Message
+from models.promises import Result
 from models.restructuring import lock
 from models.search import found_by, scope_of
 from models.tickets import Comment, Ticket, TicketState
@@ -161,6 +162,23 @@ def test_a_late_reply_is_a_miss_once(town: Town) -> None:
     release(town, at + WINDOW)
     assert town.count(Event, Event.kind == EventKind.PROMISE_MISSED) == 1
     assert town.count(Event, Event.kind == EventKind.PROMISE_MET) == 0
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_clock_that_was_set_back_does_not_lose_the_first_reply(town: Town, held: bool) -> None:
+    start = now()
+    key = town.file(severity=Severity.S2, at=start)
+    at = start - timedelta(minutes=30)
+    if held:
+        send(town, key, at)
+        assert release(town, at + WINDOW) == 1
+    else:
+        town.answer(key, at=at)
+    ticket = town.ticket(key)
+    assert (ticket.target.met_at, ticket.target.result, ticket.due_at) == (start, Result.MET, None)
+    assert ticket.target.counted_seconds == 0
+    with town.open() as session:
+        assert note_missed(session, start + timedelta(days=9)) == 0
 
 
 def test_the_window_is_the_servers(town: Town) -> None:
