@@ -16,6 +16,7 @@ from models.base import Model
 from models.conversations import close
 from models.drafts import KEPT_FOR, SENT, Draft, HeldText
 from models.events import EventKind, record
+from models.held import answers_in_time
 from models.hooks import KEPT_FOR as HOOKS_FOR
 from models.hooks import Hook
 from models.notices import post_to
@@ -24,7 +25,6 @@ from models.outbox import Letter
 from models.payments import GatewayEvent
 from models.people import Failure, OneTimeLink, SignIn, agents
 from models.promises import Breach, ResponseTarget
-from models.sending import answers_in_time
 from models.submissions import Submission
 from models.tickets import Ticket, TicketState
 

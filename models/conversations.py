@@ -13,6 +13,7 @@ from models.catalogue import catalogue_at
 from models.drafts import Draft
 from models.events import EventKind, gathered, record
 from models.following import marked, readers_of_notes
+from models.held import answers_in_time
 from models.notices import note_event, post, post_to, tell
 from models.oncall import begin_calls
 from models.outbox import Letter
@@ -222,7 +223,7 @@ def _meet(ticket: Ticket, actor: Person, *, now: datetime, hours: Timetable) -> 
     # A clock that was set back must not have a promise answered before it was made.
     at = max(now, target.started_at)
     target.meet(at, hours)
-    ticket.due_at = None
+    ticket.copy_due()
     late = target.due_at is not None and at > target.due_at
     kind = EventKind.PROMISE_MISSED if late else EventKind.PROMISE_MET
     if late and not first_to_say(target, now):
@@ -240,6 +241,16 @@ def first_to_say(target: ResponseTarget, now: datetime) -> bool:
         return False
     session.add(Breach(target_id=target.id, at=now))
     return True
+
+
+def _note_miss(ticket: Ticket, target: ResponseTarget, *, now: datetime) -> None:
+    """Record that the promise was missed before its clock was stopped: the worker looks only at what runs."""
+    if target.due_at is None:
+        return
+    on_its_way = select(ResponseTarget.id).where(ResponseTarget.id == target.id, answers_in_time())
+    if session_of(ticket).scalar(on_its_way) is None and first_to_say(target, now):
+        facts = {"cycle": target.cycle, "minutes": target.minutes}
+        note_event(ticket, None, EventKind.PROMISE_MISSED, now=now, **facts)
 
 
 def timetable_of(ticket: Ticket, target: ResponseTarget) -> Timetable:
@@ -271,9 +282,10 @@ def move(
         hours = hours or timetable_of(ticket, target)
         if state in {TicketState.WAITING, TicketState.RESOLVED, TicketState.CLOSED}:
             target.pause(now, hours)
+            _note_miss(ticket, target, now=now)
         else:
             target.resume(now, hours)
-        ticket.due_at = target.due_at if state in ACTIVE else None
+        ticket.copy_due()
         if state is TicketState.CLOSED:
             target.settle()
     note_event(ticket, actor, EventKind.TICKET_STATE, now=now, before=before.value, after=state.value)
@@ -294,7 +306,7 @@ def _open_again(ticket: Ticket, actor: Person, *, now: datetime, hours: Timetabl
         start_promise(ticket, now=now, cycle=last.cycle + 1, hours=hours.present if hours else None)
     elif last is not None:
         last.resume(now, hours or timetable_of(ticket, last))
-        ticket.due_at = last.due_at
+        ticket.copy_due()
     before, after = TicketState.RESOLVED.value, TicketState.OPEN.value
     note_event(ticket, actor, EventKind.TICKET_STATE, now=now, before=before, after=after)
 
@@ -323,7 +335,7 @@ def start_promise(
         now=now,
     )
     ticket.targets.append(target)
-    ticket.due_at = target.due_at
+    ticket.copy_due()
     begin_calls(ticket, now=now)
     return target
 

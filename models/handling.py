@@ -16,7 +16,7 @@ from models.organizations import Membership
 from models.outbox import Letter
 from models.people import Person
 from models.permissions import Role
-from models.tickets import ACTIVE, Participant, Ticket, TicketState
+from models.tickets import Participant, Ticket, TicketState
 
 
 def take(ticket: Ticket, actor: Person, *, now: datetime) -> None:
@@ -106,7 +106,7 @@ def _reclassify(ticket: Ticket, actor: Person, severity: Severity, reason: str, 
     if target is not None and target.met_at is None and promised is not None:
         risen = [terms.target(PlanName(plan), ticket.door, severity) for _, plan, *_ in target.rises]
         target.reclassify(severity, promised, timetable_of(ticket, target), now, risen)
-        ticket.due_at = target.due_at if ticket.state in ACTIVE else None
+        ticket.copy_due()
         if severity is Severity.S1 or before is Severity.S1:
             begin_calls(ticket, now=now)
     changed = {"before": before.value, "after": severity.value, "reason": reason}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, select
+from sqlalchemy import ColumnElement, ForeignKey, exists, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model
+from models.promises import ResponseTarget
 from models.tickets import TicketState
 
 
@@ -33,3 +34,12 @@ class HeldReply(Model):
 def is_sending(session: Session, ticket_id: int) -> bool:
     """Tell whether a reply to the ticket waits to go out."""
     return session.scalar(select(HeldReply.id).where(HeldReply.ticket_id == ticket_id).limit(1)) is not None
+
+
+def answers_in_time() -> ColumnElement[bool]:
+    """Return the condition that a promise has its answer, in time, on the way: it counts from when it was sent."""
+    return exists().where(
+        HeldReply.ticket_id == ResponseTarget.ticket_id,
+        HeldReply.sent_at >= ResponseTarget.started_at,
+        HeldReply.sent_at <= ResponseTarget.due_at,
+    )

@@ -18,7 +18,7 @@ from models.base import read, session_of
 from models.calendars import Calendar
 from models.numbers import hold
 from models.promises import ResponseTarget
-from models.tickets import ACTIVE, NEVER, Ticket
+from models.tickets import NEVER, OURS, Ticket
 from models.timetables import SETTLED, timetable_for
 
 # One transaction's worth: others wait for the write lock while it runs.
@@ -111,7 +111,7 @@ def recount(session: Session, calendar_id: int, most: int = BATCH) -> int:
         target = target_of(row)
         target.recount(hours)
         done.append({"of": row.id, "due": target.due_at, "version": target.hours_version})
-        if row.state in ACTIVE and target.due_at != row.due_at:
+        if row.state in OURS and target.due_at != row.due_at:
             moved.append({"of": row.ticket_id, "due": target.due_at, "order": target.due_at or NEVER})
     if done:
         session.connection().execute(_COUNTED, done)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.attachments import Attachment
 from models.base import Refused, session_of, to_write, token
 from models.catalogue import catalogue
-from models.conversations import first_to_say, move, start_promise
+from models.conversations import move, start_promise
 from models.events import Event, EventKind
 from models.filing import plan_of
 from models.following import Follower
@@ -100,22 +100,11 @@ def merge(ticket: Ticket, into: Ticket | None, actor: Person, *, carry: bool, no
     session.add_all([Follower(ticket_id=into.id, person_id=number) for number in session.scalars(mine).all()])
     carry_tags(ticket, into)
     tie(ticket, into, LinkKind.MERGED)
-    _note_miss(ticket, now=now)
     note_event(into, actor, EventKind.TICKET_MERGED_HERE, now=now, key=ticket.key)
     note_event(ticket, actor, EventKind.TICKET_MERGED, now=now, key=into.key)
     move(ticket, actor, TicketState.CLOSED, now=now)
     ticket.closes_at = None
     tell(ticket, actor, Letter.TICKET_STATE, now=now)
-
-
-def _note_miss(ticket: Ticket, *, now: datetime) -> None:
-    """Record that the promise was missed before the merge, which the worker would not look for in a closed ticket."""
-    target = ticket.target
-    if target is None or target.met_at is not None or target.due_at is None or target.due_at >= now:
-        return
-    if first_to_say(target, now):
-        facts = {"cycle": target.cycle, "minutes": target.minutes}
-        note_event(ticket, None, EventKind.PROMISE_MISSED, now=now, **facts)
 
 
 def split(ticket: Ticket, actor: Person, messages: Sequence[int], summary: str, *, key: str, now: datetime) -> str:

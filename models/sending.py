@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, exists, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from models.attachments import attachments_of, discard
@@ -16,7 +16,6 @@ from models.held import HeldReply
 from models.notices import tell
 from models.outbox import Letter
 from models.people import Person
-from models.promises import ResponseTarget
 from models.replies import known_of
 from models.search import add_text, scope_of
 from models.tickets import Comment, Ticket, TicketState
@@ -155,12 +154,3 @@ def _is_of_before(ticket: Ticket, held: HeldReply) -> bool:
         return False
     reopened = (Event.kind == EventKind.TICKET_STATE) & (Event.at >= target.started_at) & (Event.id > held.event_id)
     return session_of(ticket).scalar(select(exists().where(Event.ticket_id == ticket.id, reopened))) is True
-
-
-def answers_in_time() -> ColumnElement[bool]:
-    """Return the condition that a promise has its answer, in time, on the way: it counts from when it was sent."""
-    return exists().where(
-        HeldReply.ticket_id == ResponseTarget.ticket_id,
-        HeldReply.sent_at >= ResponseTarget.started_at,
-        HeldReply.sent_at <= ResponseTarget.due_at,
-    )

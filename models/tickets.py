@@ -69,6 +69,8 @@ NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 BY_DUE = ("due_order", "severity", "updated_at", "id")
 
 ACTIVE = (TicketState.OPEN, TicketState.IN_PROGRESS, TicketState.WAITING)
+# In these it is our turn: what is promised runs.
+OURS = (TicketState.OPEN, TicketState.IN_PROGRESS)
 
 
 class Ticket(Model):
@@ -124,7 +126,7 @@ class Ticket(Model):
     resolved_at: Mapped[datetime | None]
     closes_at: Mapped[datetime | None]
     severity_asked: Mapped[str] = mapped_column(String(4), default="")
-    # When the running promise falls due: a copy for sorting; null without a running one.
+    # When the promise falls due while it runs and it is our turn: a copy for sorting, else null.
     due_at: Mapped[datetime | None]
     # The same for indexes, in which databases put a null at different ends: without a running one, the end of time.
     due_order: Mapped[datetime] = mapped_column(default=NEVER)
@@ -159,6 +161,12 @@ class Ticket(Model):
     def target(self) -> ResponseTarget | None:
         """The promise of the present cycle; None where the terms promise nothing."""
         return self.targets[-1] if self.targets else None
+
+    def copy_due(self) -> None:
+        """Write down when the promise falls due, if it runs; one that was late already waits with its request."""
+        target = self.target
+        runs = target is not None and target.met_at is None and self.state in OURS
+        self.due_at = target.due_at if target is not None and runs else None
 
     def held_until(self, now: datetime) -> datetime | None:
         """Return until when the customer is not reminded; None when it is not on hold."""

@@ -17,7 +17,7 @@ from models.notices import audience_of, note_event, post
 from models.organizations import Organization
 from models.outbox import Letter
 from models.promises import ResponseTarget
-from models.tickets import ACTIVE, Ticket, TicketState
+from models.tickets import Ticket, TicketState
 from models.timetables import timetable_for
 
 BATCH = 200
@@ -43,7 +43,7 @@ def bring_forward(organization: Organization, plan: PlanName, *, now: datetime) 
             hours = timetable_for(session, target.calendar_id, target.started_at)
             if better is not None and target.rise(plan, better, hours, now):
                 gained += 1
-                ticket.due_at = target.due_at if ticket.state in ACTIVE else None
+                ticket.copy_due()
                 note_event(ticket, None, EventKind.PROMISE_RAISED, now=now, plan=plan.value, words=better.words)
                 post(
                     ticket,

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import PrimaryKeyConstraint, event, inspect, select, text
+from sqlalchemy import PrimaryKeyConstraint, event, inspect, select, text, update
 
 import extensions
 from app import create_app
@@ -22,7 +22,7 @@ from extensions import db, outside
 from models.attachments import Attachment
 from models.base import Model
 from models.seeds import plant
-from models.tickets import Ticket
+from models.tickets import NEVER, Ticket, TicketState
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 FOLDER = str(HERE / "migrations")
@@ -132,6 +132,21 @@ def test_files_that_were_there_count_for_the_organization_of_their_request(app: 
     upgrade(directory=FOLDER)
     found = db.session.execute(select(Attachment.public_id, Attachment.organization_id)).all()
     assert {public_id: owner for public_id, owner in found if public_id in before} == before
+
+
+def test_what_waits_for_its_customer_is_due_at_no_time(app: Flask) -> None:
+    migrate_database()
+    gateway = outside().payments
+    assert gateway is not None
+    plant(db.session(), outside().passwords, outside().files, gateway, now=NOW)
+    db.session.execute(update(Ticket).where(Ticket.active).values(due_at=NOW, due_order=NOW))
+    db.session.commit()
+    db.session.remove()
+    downgrade(directory=FOLDER, revision="0028")
+    upgrade(directory=FOLDER)
+    found = db.session.execute(select(Ticket.state, Ticket.due_at, Ticket.due_order).where(Ticket.active)).all()
+    assert {(due_at, order) for state, due_at, order in found if state is TicketState.WAITING} == {(None, NEVER)}
+    assert {(due_at, order) for state, due_at, order in found if state is not TicketState.WAITING} == {(NOW, NOW)}
 
 
 @pytest.mark.skipif(databases.server() is not None, reason="a pragma of SQLite")

@@ -11,7 +11,8 @@ from page import Browser, File, Forged, Page
 from sqlalchemy import select
 
 from models.catalogue import DoorName, Severity
-from models.events import Event
+from models.chores import note_missed
+from models.events import Event, EventKind
 from models.organizations import Organization
 from models.outbox import Message
 from models.tickets import Comment, TicketState
@@ -56,6 +57,40 @@ def test_queues_are_ordered_by_the_promise_and_hold_what_they_say(agent: Browser
     figures = [page.words(b) for nav in page.all("nav", aria_label="Queue summary") for b in nav.iter("b")]
     assert figures == ["1", "1", "0", "4", "1"]
     assert keys(agent.get(f"/desk?queue=all&q={bill}")) == [bill]
+
+
+def test_each_figure_of_the_desk_is_what_its_list_holds(agent: Browser, town: Town) -> None:
+    start = now() - timedelta(hours=5)
+    answered = town.file(at=start)
+    town.answer(answered, then=TicketState.WAITING)
+    for _ in range(2):
+        # Late, and only then its customer is asked something without a reply.
+        late = town.file("owner@harbor.example", HARBOR, severity=Severity.S1, at=start)
+        town.move(late, TicketState.WAITING)
+    town.file("owner@harbor.example", HARBOR, severity=Severity.S1, at=start)
+    town.file("owner@northwind.example", NORTHWIND, severity=Severity.S1, at=now() - timedelta(minutes=10))
+    mine = town.file(door=DoorName.BILLING)
+    town.take(mine)
+    town.move(mine, TicketState.WAITING)
+    town.move(town.file(), TicketState.RESOLVED)
+    page = agent.get("/desk")
+    links = [a for nav in page.all("nav") if nav.get("aria-label") != "Breadcrumb" for a in nav.iter("a")]
+    figures = {a.get("href"): b for a in links for b in a.iter() if b.tag == "b" or "num" in b.get("class", "")}
+    assert len(figures) >= 9
+    for path, figure in figures.items():
+        assert len(keys(agent.get(path))) == int(page.words(figure)), path
+    assert keys(agent.get("/desk?queue=all"))[-2:] != [late], "what waits is not on top"
+    assert [town.ticket(key).due_at for key in (late, answered, mine)] == [None] * 3
+
+
+def test_a_miss_is_on_record_also_where_the_customer_is_asked_before_the_worker_looks(town: Town) -> None:
+    key = town.file(severity=Severity.S1, at=now() - timedelta(days=9))
+    town.move(key, TicketState.WAITING)
+    town.move(key, TicketState.IN_PROGRESS)
+    town.move(key, TicketState.RESOLVED)
+    assert town.count(Event, Event.kind == EventKind.PROMISE_MISSED) == 1
+    with town.open() as session:
+        assert note_missed(session, now()) == 0
 
 
 def test_taking_has_one_winner_and_the_other_is_told(agent: Browser, town: Town, sign_in: SignIn) -> None:
