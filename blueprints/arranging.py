@@ -15,6 +15,7 @@ from forms.desk import LinkForm, MergeForm, SplitForm
 from models.base import NotFound, Refused, token
 from models.links import around, merged_into, relate, unrelate
 from models.permissions import Permission
+from models.prose import cleaned
 from models.restructuring import check_merge, lock, merge, newcomers, split
 from models.tickets import Ticket, desk_of
 from models.timelines import timeline_of
@@ -50,7 +51,7 @@ def link(key: str) -> Answer:
 
 def _pair(key: str, other: str) -> tuple[Ticket, Ticket | None]:
     """Return both tickets, locked in one order whoever asks; raises NotFound for the first, None for no second."""
-    other = other.strip()
+    other = cleaned(other).strip()
     lock(db.session(), key, other)
     return ticket_here(key), desk_of(actor(), roles()).find(other)
 
@@ -70,7 +71,7 @@ def unlink(key: str) -> Answer:
 @requires(Permission.ANSWER)
 def ask_merge(key: str) -> Answer:
     ticket = ticket_here(key)
-    form = MergeForm(formdata=None, into=request.args.get("into", "")[:40])
+    form = MergeForm(formdata=None, into=cleaned(request.args.get("into", ""))[:40])
     if not form.into.data:
         return page("desk/merge.html", **_merge(ticket, form, None))
     other = desk_of(actor(), roles()).find(form.into.data.strip())

@@ -69,7 +69,7 @@ def detached(ticket: Ticket, under: str) -> Answer:
     """Take a file from what is being written; a second click finds it gone, and its words are kept all the same."""
     draft = keep_typed(_place(ticket))
     with suppress(NotFound):
-        remove_file(draft, request.form.get("file", "")[:40])
+        remove_file(draft, cleaned(request.form.get("file", ""))[:40])
     db.session.commit()
     return see_other(f"{under}/{ticket.key}?draft={draft.id}#reply")
 

@@ -189,7 +189,7 @@ def add_files(door: str) -> Answer:
 def drop_file(door: str) -> Answer:
     draft = keep_typed(door)
     try:
-        name = remove_file(draft, request.form.get("file", "")[:40])
+        name = remove_file(draft, cleaned(request.form.get("file", ""))[:40])
     except NotFound:
         name = ""
     db.session.commit()

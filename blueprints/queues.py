@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Blueprint, g, request
 from markupsafe import Markup
@@ -141,8 +141,7 @@ def changed() -> Answer:
 
 def _here(address: str) -> str:
     """Return the address if it is a queue of ours, else that of the first queue."""
-    parts = urlsplit(address)
-    return address if (parts.scheme, parts.netloc, parts.path) == ("", "", "/desk") else "/desk"
+    return address if address.isprintable() and address.partition("?")[0] == "/desk" else "/desk"
 
 
 @bp.post("/desk/next")
@@ -186,7 +185,7 @@ def set_state_together() -> Answer:
 @bp.post("/desk/together/tag")
 @requires(Permission.ANSWER)
 def tag_together() -> Answer:
-    written, now = request.form.get("tag", ""), clock.now()
+    written, now = cleaned(request.form.get("tag", "")), clock.now()
     off = request.form.get("do") == "off"
 
     def change(ticket: Ticket) -> None:
@@ -198,7 +197,7 @@ def tag_together() -> Answer:
 
 def _together(verb: Callable[[Ticket], None], words: str, wrong: str = "") -> Answer:
     """Change the chosen tickets, all or none, and go back to the queue that they were chosen in."""
-    keys, back = request.form.getlist("ticket"), _here(request.form.get("back", ""))
+    keys, back = map(cleaned, request.form.getlist("ticket")), _here(request.form.get("back", ""))
     try:
         if wrong:
             raise Refused(wrong)  # noqa: TRY301 (told like every other reason)

@@ -96,6 +96,7 @@ def test_nobody_is_believed_about_proxies_and_sign_ins(lumen: Browser, client: B
         {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
         {"Origin": "http://localhost.evil.example"},
         {"Origin": "http://localhost:1"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"},

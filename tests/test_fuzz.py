@@ -26,6 +26,7 @@ FIELDS = (
     "password", "name", "time_zone", "theme", "page_size", "shortcuts", "next", "current_password", "new_password",
     "need", "company", "phone", "contact_time", "website", "owner", "stage", "step", "on", "start", "end", "manager",
     "note", "was", "role", "calendar", "kind", "from", "until", "label", "title",
+    "ticket", "tag", "back", "do",
     "macro", "take", "message", "messages", "into", "carry", "other", "was", "then", "whose",
     "starts_at", "ends_at", "plans", "tone", "zone", "date", "holiday", "d01a", "d01b",
 )  # fmt: skip
@@ -50,6 +51,10 @@ QUERY = (
     "until",
     "key",
     "into",
+    "back",
+    "since",
+    "tag",
+    "assignee",
 )
 # As they stand in the body of a form: among them UTF-8 that is none, and half a surrogate pair.
 RAW = ("%ff%fe", "%00", "a%00b", "%ed%a0%80", "%c0%af", "%", "%zz", "%f0%9f%91%a9%e2%80%8d", "a%0d%0aX-Evil:+1")
@@ -57,7 +62,7 @@ PLAIN = (
     "", " ", "0", "-1", "1", "99999999999999999999", "1e308", "NaN", "٣", "S1", "S2", "s2", "resolved", "closed",
     "reply", "note", "on", "UTC", "../../etc/passwd", "<script>alert(1)</script>", "{{7*7}}", "' OR 1=1 --",
     "\u202egnp", "x" * 300, "漢" * 70_000, LUMEN, NORTHWIND, "TECH-1", "TECH-2",
-    "owner@lumen.example", "//evil.example", "Production", "qualified", "spam", "2026-11-25",
+    "owner@lumen.example", "//evil.example", "//[", "Production", "qualified", "spam", "2026-11-25",
     "9999-12-31", "0001-01-01",
 )  # fmt: skip
 NAMES = ("", "a.txt", "../../x", "a\x00b", "\u202e.exe", "x" * 300, '"; filename="y', ".", "漢字.png", "a\r\nb")

@@ -150,10 +150,45 @@ def test_one_that_cannot_be_changed_keeps_all_as_they_are(agent: Browser, town: 
 def test_nobody_is_sent_elsewhere(agent: Browser, town: Town) -> None:
     key = town.file()
     agent.get("/desk?queue=all")
-    for back in ("https://evil.example/desk", "//evil.example/desk", "/sign-out", "javascript:alert(1)"):
+    for back in (
+        "https://evil.example/desk",
+        "//evil.example/desk",
+        "/sign-out",
+        "javascript:alert(1)",
+        "//[",
+        "/desk\0",
+        "/desk/x",
+    ):
         agent.get("/desk?queue=all")
         page = agent.submit("#together", follow=False, status=303, ticket=[key], assignee="nobody", back=Forged(back))
         assert page.headers["Location"] == "/desk"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?organization=a%00b", "/changed?back=//%5B", "/changed?back=%00", "/{key}/merge?into=TECH-%00", "?tag=%00"],
+)
+def test_an_odd_address_is_no_fault(agent: Browser, town: Town, query: str) -> None:
+    address = "/desk" + query.format(key=town.file())
+    assert agent.get(address, status=None, check=False).status in {200, 422}
+
+
+def test_odd_words_of_a_form_are_no_fault(agent: Browser, town: Town) -> None:
+    key = town.file()
+    agent.get("/desk?queue=all")
+    for path, name in (
+        ("/desk/together/assignee", "ticket"),
+        ("/desk/together/tag", "ticket"),
+        (f"/desk/{key}/links/remove", "other"),
+        (f"/desk/{key}/links", "other"),
+        (f"/desk/{key}/merge", "into"),
+        ("/help/billing/files/remove", "file"),
+    ):
+        given = {"assignee": "nobody", "tag": "x", "back": "//[", name: "TECH-\0"}
+        assert agent.post(path, given, check=False).status < 500, path
+    page = agent.post("/desk/together/tag", {"ticket": key, "tag": "slow\0query"}, follow=False, check=False)
+    assert page.status == 303
+    assert "#slowquery" in agent.get("/desk").text
 
 
 def test_what_changed_is_counted_and_nothing_moves(agent: Browser, town: Town) -> None:
