@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -161,7 +162,7 @@ def read_holidays(id: int) -> Answer:  # noqa: A002
     fresh = fresh_days(calendar, found.days)
     lines = HolidaysForm(formdata=None, days="\n".join(f"{day} {name}" for day, name in fresh))
     known = len(found.days) - len(fresh)
-    return page("admin/import_holidays.html", calendar=calendar, form=lines, faults=found.faults, known=known)
+    return page("admin/import_holidays.html", **_importing(calendar, lines, found.faults, known))
 
 
 @bp.post("/admin/calendars/<number:id>/holidays/import")
@@ -170,13 +171,50 @@ def import_holidays(id: int) -> Answer:  # noqa: A002
     calendar, form = calendar_of(db.session(), id), HolidaysForm()
     try:
         if not form.validate():
-            return invalid("admin/import_holidays.html", calendar=calendar, form=form, faults=(), known=0)
+            return invalid("admin/import_holidays.html", **_importing(calendar, form))
         added = schedules.add_holidays(calendar, actor(), written_days(form.days.data or ""), now=clock.now())
     except Refused as refused:
         form.refuse(refused)
-        return invalid("admin/import_holidays.html", calendar=calendar, form=form, faults=(), known=0)
+        return invalid("admin/import_holidays.html", **_importing(calendar, form))
     db.session.commit()
     return see_other(f"{LIST}/{id}#holidays", good=f"{added} holiday{'' if added == 1 else 's'} added.")
+
+
+@bp.post("/admin/calendars/<number:id>/holidays/import/effect")
+@requires(Permission.ADMINISTRATION)
+def import_effect(id: int) -> Answer:  # noqa: A002
+    calendar, form = calendar_of(db.session(), id), HolidaysForm()
+    try:
+        if not form.validate():
+            return invalid("admin/import_holidays.html", **_importing(calendar, form))
+        days = written_days(form.days.data or "")
+        new = schedules.with_holidays(calendar, days)
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("admin/import_holidays.html", **_importing(calendar, form))
+    fields = {"days": form.days.data or ""}
+    return _holidays_effect(calendar, new, fresh_days(calendar, days), "import", "Add these holidays", fields)
+
+
+def _importing(calendar: Calendar, form: HolidaysForm, faults: Any = (), known: int = 0) -> dict[str, Any]:  # noqa: ANN401
+    return {"calendar": calendar, "form": form, "faults": faults, "known": known, "progress": progress_of(calendar)}
+
+
+def _holidays_effect(
+    calendar: Calendar, new: Hours, days: Sequence[tuple[date, str]], path: str, button: str, fields: dict[str, str]
+) -> Answer:
+    """Show what other holidays would do; the button posts the fields to the path below the calendar's holidays."""
+    reading()
+    return page(
+        "admin/holidays_effect.html",
+        calendar=calendar,
+        holidays=days,
+        action=f"{LIST}/{calendar.id}/holidays{path and '/'}{path}",
+        button=button,
+        fields=fields,
+        effect=effect_of(calendar, new, clock.now()),
+        days=_next_days(new),
+    )
 
 
 def _next_days(hours: Hours) -> list[tuple[date, str]]:
@@ -198,6 +236,32 @@ def add_holiday(id: int) -> Answer:  # noqa: A002
         return invalid("admin/calendar.html", **_shown(calendar, form))
     db.session.commit()
     return see_other(f"{LIST}/{id}#holidays", good=f"The holiday is added.{_counted(moved)}")
+
+
+@bp.post("/admin/calendars/<number:id>/holidays/effect")
+@requires(Permission.ADMINISTRATION)
+def add_effect(id: int) -> Answer:  # noqa: A002
+    calendar, form = calendar_of(db.session(), id), HolidayForm()
+    try:
+        if not form.validate():
+            return invalid("admin/calendar.html", **_shown(calendar, form))
+        # The form has checked the day.
+        assert form.date.data is not None
+        day, name = form.date.data, form.holiday.data or ""
+        new = schedules.with_holiday(calendar, day, name)
+    except Refused as refused:
+        form.refuse(refused)
+        return invalid("admin/calendar.html", **_shown(calendar, form))
+    fields = {"date": day.isoformat(), "holiday": name}
+    return _holidays_effect(calendar, new, [(day, name)], "", "Add holiday", fields)
+
+
+@bp.get("/admin/calendars/<number:id>/holidays/<number:holiday>/remove")
+@requires(Permission.ADMINISTRATION)
+def ask_remove(id: int, holiday: int) -> Answer:  # noqa: A002
+    calendar = calendar_of(db.session(), id)
+    one, new = schedules.without_holiday(calendar, holiday)
+    return _holidays_effect(calendar, new, [(one.date, one.name)], f"{holiday}/remove", "Remove holiday", {})
 
 
 @bp.post("/admin/calendars/<number:id>/holidays/<number:holiday>/remove")

@@ -97,17 +97,43 @@ def change(calendar: Calendar, actor: Person, name: str, zone: str, week: Week, 
 
 def add_holiday(calendar: Calendar, actor: Person, day: date, name: str, *, now: datetime) -> int:
     """Close the calendar on a day; return how many promises run by it. Raises Refused."""
+    with_holiday(calendar, day, name)
+    old = hours_of(calendar)
+    calendar.holidays.append(Holiday(date=day, name=name))
+    moved = _take_up(calendar, old, now=now)
+    _note(calendar, actor, EventKind.HOLIDAY_ADDED, now=now, entry=name, date=day.isoformat(), running=moved)
+    return moved
+
+
+def with_holiday(calendar: Calendar, day: date, name: str) -> Hours:
+    """Return the hours that the calendar would have with the holiday. Raises Refused as `add_holiday` does."""
     if not name:
         raise Refused("Enter the name of the holiday.", "holiday")
     if any(holiday.date == day for holiday in calendar.holidays):
         raise Refused("This day is a holiday already.", "date")
     if len(calendar.holidays) >= HOLIDAYS_MOST:
         raise Refused(f"A calendar holds at most {HOLIDAYS_MOST} holidays. Remove past ones first.", "date")
-    old = hours_of(calendar)
-    calendar.holidays.append(Holiday(date=day, name=name))
-    moved = _take_up(calendar, old, now=now)
-    _note(calendar, actor, EventKind.HOLIDAY_ADDED, now=now, entry=name, date=day.isoformat(), running=moved)
-    return moved
+    return _with(calendar, [(day, name)])
+
+
+def with_holidays(calendar: Calendar, days: Sequence[tuple[date, str]]) -> Hours:
+    """Return the hours that the calendar would have with all of them. Raises Refused as `add_holidays` does."""
+    fresh = fresh_days(calendar, days)
+    if len(calendar.holidays) + len(fresh) > HOLIDAYS_MOST:
+        raise Refused(f"A calendar holds at most {HOLIDAYS_MOST} holidays. Remove past ones first.", "days")
+    return _with(calendar, fresh)
+
+
+def without_holiday(calendar: Calendar, number: int) -> tuple[Holiday, Hours]:
+    """Return the holiday with that key, and the hours that the calendar would have without. Raises NotFound."""
+    holiday = _holiday(calendar, number)
+    hours = hours_of(calendar)
+    return holiday, replace(hours, holidays={day: name for day, name in hours.holidays.items() if day != holiday.date})
+
+
+def _with(calendar: Calendar, days: Sequence[tuple[date, str]]) -> Hours:
+    hours = hours_of(calendar)
+    return replace(hours, holidays={**hours.holidays, **dict(days)})
 
 
 def fresh_days(calendar: Calendar, days: Sequence[tuple[date, str]]) -> list[tuple[date, str]]:
@@ -118,9 +144,8 @@ def fresh_days(calendar: Calendar, days: Sequence[tuple[date, str]]) -> list[tup
 
 def add_holidays(calendar: Calendar, actor: Person, days: Sequence[tuple[date, str]], *, now: datetime) -> int:
     """Close the calendar on all of the days that are no holiday yet and return how many; all or, if Refused, none."""
+    with_holidays(calendar, days)
     fresh = fresh_days(calendar, days)
-    if len(calendar.holidays) + len(fresh) > HOLIDAYS_MOST:
-        raise Refused(f"A calendar holds at most {HOLIDAYS_MOST} holidays. Remove past ones first.", "days")
     if fresh:
         old = hours_of(calendar)
         calendar.holidays.extend(Holiday(date=day, name=name) for day, name in fresh)
@@ -138,15 +163,19 @@ def proposed(calendar: Calendar, name: str, zone: str, week: Week) -> Hours:
 
 def remove_holiday(calendar: Calendar, actor: Person, number: int, *, now: datetime) -> int:
     """Open the calendar on that holiday as on other days; return as above. Raises NotFound."""
-    holiday = next((one for one in calendar.holidays if one.id == number), None)
-    if holiday is None:
-        raise NotFound
-    old = hours_of(calendar)
+    holiday, old = _holiday(calendar, number), hours_of(calendar)
     calendar.holidays.remove(holiday)
     moved = _take_up(calendar, old, now=now)
     day = holiday.date.isoformat()
     _note(calendar, actor, EventKind.HOLIDAY_REMOVED, now=now, entry=holiday.name, date=day, running=moved)
     return moved
+
+
+def _holiday(calendar: Calendar, number: int) -> Holiday:
+    holiday = next((one for one in calendar.holidays if one.id == number), None)
+    if holiday is None:
+        raise NotFound
+    return holiday
 
 
 def delete(calendar: Calendar, actor: Person, *, now: datetime) -> None:

@@ -122,6 +122,7 @@ PAGES = {
             "/admin/calendars/new",
             "/admin/calendars/1",
             "/admin/calendars/1/delete",
+            "/admin/calendars/1/holidays/1/remove",
             "/admin/calendars/1/progress",
             "/admin/lists",
             "/admin/lists/entries/1",

@@ -183,6 +183,43 @@ def test_the_effect_of_an_outdated_page_is_a_conflict(town: Town, sign_in: SignI
     assert "at least one hour" in page.main
 
 
+@pytest.mark.parametrize("way", ["add", "import", "remove"])
+def test_the_effect_of_holidays_is_shown_before_they_are_saved(town: Town, sign_in: SignIn, way: str) -> None:
+    admin, day = sign_in(ADMIN), (now() + timedelta(days=1)).date()
+    while day.weekday() > 4:
+        day += timedelta(days=1)
+    if way == "remove":
+        do(town, add_holiday, day, "Founders’ Day", at=now())
+    key = town.file(severity=Severity.S4, at=now())
+    before, base = town.ticket(key).due_at, "/admin/calendars/1"
+    page = admin.get(base)
+    if way == "add":
+        page = admin.submit(f"{base}/holidays/effect", date="", holiday="Founders’ Day", status=422)
+        assert "Choose the day." in page.main
+        page = admin.submit(f"{base}/holidays/effect", date=day.isoformat())
+        action = f"{base}/holidays"
+    elif way == "import":
+        event = f"BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:{day:%Y%m%d}\r\nSUMMARY:Founders’ Day\r\nEND:VEVENT\r\n"
+        content = f"BEGIN:VCALENDAR\r\n{event}END:VCALENDAR\r\n".encode()
+        admin.submit(f"{base}/holidays/file", file=File("days.ics", content))
+        assert "Line 1 is not a day" in admin.submit(f"{base}/holidays/import/effect", days="never", status=422).main
+        page = admin.submit(f"{base}/holidays/import/effect", days=f"{day} Founders’ Day")
+        action = f"{base}/holidays/import"
+    else:
+        [action] = [path for path in page.links() if path.endswith("/remove")]
+        page = admin.get(action)
+    assert page.h1 == "Effect of the change"
+    assert f"{0 if way == 'remove' else 1} later" in page.main
+    assert f"{1 if way == 'remove' else 0} would be due earlier" in page.main
+    assert key in page.main
+    assert "Founders’ Day" in page.main
+    assert len(page.all("dt")) == 10, "the next ten working days"
+    assert town.ticket(key).due_at == before, "nothing is saved yet"
+    admin.submit(action)
+    moved = town.ticket(key).due_at
+    assert moved < before if way == "remove" else moved > before
+
+
 def test_how_far_the_worker_is_has_a_page_and_is_polled(
     town: Town, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
