@@ -16,7 +16,7 @@ from models.base import NotFound, Refused, token
 from models.links import around, merged_into, relate, unrelate
 from models.permissions import Permission
 from models.prose import cleaned
-from models.restructuring import check_merge, lock, merge, newcomers, split
+from models.restructuring import check_merge, lock, merge, newcomers, promise_lost, split
 from models.tickets import Ticket, desk_of
 from models.timelines import timeline_of
 
@@ -85,7 +85,8 @@ def ask_merge(key: str) -> Answer:
 
 def _merge(ticket: Ticket, form: MergeForm, into: Ticket | None) -> dict[str, Any]:
     people = newcomers(ticket, into) if into is not None else []
-    return {"ticket": ticket, "form": form, "into": into, "newcomers": people}
+    lost = into is not None and promise_lost(ticket, into)
+    return {"ticket": ticket, "form": form, "into": into, "newcomers": people, "lost": lost}
 
 
 @bp.post("/desk/<key:key>/merge")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from flask import request
 
 from blueprints.access import actor
-from blueprints.pages import Answer, page, see_other, why_none, zone_here
+from blueprints.pages import Answer, face_of, page, see_other, zone_here
 from blueprints.uploads import given_key, keep_typed, take_files
 from extensions import clock, db, reading
 from forms.base import Form
@@ -20,11 +20,10 @@ from models.attachments import draft_to_send, remove_file
 from models.base import NotFound, session_of, token
 from models.drafts import Draft
 from models.explanations import Explanation
-from models.faces import face
 from models.promises import Result
 from models.prose import cleaned, rendered
 from models.replies import known_of
-from models.tickets import Ticket, sent_with
+from models.tickets import ACTIVE, Ticket, sent_with
 from models.timetables import timetable_for
 
 F = TypeVar("F", bound=Form)
@@ -128,6 +127,7 @@ def explained(ticket: Ticket, base: str, *, staff: bool) -> Answer:
         ticket=ticket,
         base=base,
         staff=staff,
-        face=face(ticket.target, zone_here(), clock.now(), why=why_none(ticket), staff=staff),
+        done=ticket.state not in ACTIVE,
+        face=face_of(ticket, zone_here(), clock.now(), staff=staff),
         account=account_of(ticket, clock.now(), zone_here()),
     )

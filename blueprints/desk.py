@@ -12,11 +12,11 @@ from blueprints.deskwork import seen_last, shown, ticket_here
 from blueprints.pages import (
     Answer,
     conflict,
+    face_of,
     invalid,
     page,
     see_other,
     severity_choices,
-    why_none,
     zone_here,
 )
 from extensions import clock, db
@@ -26,7 +26,6 @@ from forms.tickets import SeverityForm
 from models import conversations, handling, silence
 from models.base import Refused
 from models.catalogue import Severity
-from models.faces import face
 from models.people import Person, agents
 from models.permissions import Permission
 from models.tickets import Ticket, TicketState, participants_of
@@ -209,5 +208,5 @@ def print_view(key: str) -> Answer:
         ticket=ticket,
         timeline=timeline_of(ticket, internal=False, most=2000),
         participants=participants_of(ticket),
-        face=face(ticket.target, zone_here(), clock.now(), why=why_none(ticket)),
+        face=face_of(ticket, zone_here(), clock.now()),
     )

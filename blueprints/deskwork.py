@@ -9,7 +9,7 @@ from flask import request
 
 from blueprints.access import actor, held, may, roles
 from blueprints.conversation import comment_form, promise_view
-from blueprints.pages import Answer, invalid, why_none, zone_here
+from blueprints.pages import Answer, face_of, invalid, zone_here
 from blueprints.uploads import keep_typed, kept
 from extensions import clock, outside, reading
 from forms.base import choices
@@ -18,7 +18,6 @@ from models.arrivals import shown_in
 from models.base import Refused
 from models.catalogue import catalogue_at
 from models.circles import beside, circle_of
-from models.faces import face
 from models.links import around
 from models.macros import choices_of
 from models.permissions import Permission
@@ -80,7 +79,7 @@ def shown(
         "preview": preview,
         "final": ticket.is_final(clock.now()),
         "held_until": ticket.held_until(clock.now()),
-        "face": face(ticket.target, zone_here(), clock.now(), why=why_none(ticket), staff=True),
+        "face": face_of(ticket, zone_here(), clock.now(), staff=True),
         "promise": promise_view(ticket),
         "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),
         "clusters": by.clusters,

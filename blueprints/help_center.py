@@ -5,12 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, request
 
 from blueprints.access import actor, requires
-from blueprints.pages import Answer, found, organization_here, page, see_other, why_none, zone_here
+from blueprints.pages import Answer, face_of, found, organization_here, page, see_other, zone_here
 from extensions import clock, db
 from models.announcements import announcements, dismiss, fresh_announcements
 from models.catalogue import DoorName, catalogue
 from models.drafts import drafts_of
-from models.faces import face
 from models.filing import plan_of
 from models.listings import latest_of
 from models.organizations import memberships_of
@@ -37,7 +36,7 @@ def show() -> Answer:
         needs=terms.cheapest_plan_opening(DoorName.TECHNICAL),
         announcements=fresh_announcements(person, now=now),
         latest=latest,
-        faces={ticket.id: face(ticket.target, zone_here(), now, why=why_none(ticket)) for ticket in latest},
+        faces={ticket.id: face_of(ticket, zone_here(), now) for ticket in latest},
         drafts=[draft for draft in drafts_of(person) if draft.place in set(DoorName)],
     )
 

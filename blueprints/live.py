@@ -8,12 +8,11 @@ from flask import Blueprint, g, request
 
 from blueprints.access import actor, may, requires
 from blueprints.deskwork import handled, number_in, ticket_here
-from blueprints.pages import Answer, nothing, polled, why_none, zone_here
+from blueprints.pages import Answer, face_of, nothing, polled, zone_here
 from extensions import clock, db
 from models.arrivals import Shown, arrivals, shown_by
 from models.circles import is_blank
 from models.drafts import draft_of
-from models.faces import face
 from models.people import agents_to_choose
 from models.permissions import Permission
 from models.tickets import Ticket, tickets_of
@@ -65,6 +64,6 @@ def _facts(ticket: Ticket, *, staff: bool) -> dict[str, Any]:
         "ticket": ticket,
         "final": ticket.is_final(now),
         "held_until": ticket.held_until(now),
-        "face": face(ticket.target, zone_here(), now, why=why_none(ticket), staff=staff),
+        "face": face_of(ticket, zone_here(), now, staff=staff),
         "moved": number_in(request.args.get("revision", "")) != ticket.revision,
     }

@@ -22,6 +22,7 @@ from extensions import Settings, clock, outside
 from models import wording
 from models.catalogue import DoorName, PlanName, catalogue_at
 from models.explanations import Explanation
+from models.faces import ClockFace, face
 from models.lines import Line
 from models.money import dollars, percent
 from models.organizations import Organization, chosen_organization, memberships_of, organization_of
@@ -29,7 +30,7 @@ from models.paging import many
 from models.people import Badge, Person
 from models.permissions import Permission
 from models.subscriptions import unpaid_of
-from models.tickets import Ticket, waiting_for
+from models.tickets import ACTIVE, Ticket, waiting_for
 
 Answer = BaseResponse
 
@@ -286,6 +287,11 @@ def why_none(ticket: Ticket | Line) -> str:
     if ticket.door is DoorName.BILLING:
         return "Account and billing requests carry no target"
     return f"{ticket.plan.label} plan"
+
+
+def face_of(ticket: Ticket | Line, zone: ZoneInfo, now: datetime, *, staff: bool = False) -> ClockFace:
+    """Return how the ticket's promise reads now."""
+    return face(ticket.target, zone, now, why=why_none(ticket), staff=staff, done=ticket.state not in ACTIVE)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,11 @@ from sqlalchemy import Row
 
 from blueprints.access import actor, may, requires, roles
 from blueprints.deskwork import number_in
-from blueprints.pages import Answer, invalid, page, page_here, part, polled, see_other, why_none, zone_here
+from blueprints.pages import Answer, face_of, invalid, page, page_here, part, polled, see_other, zone_here
 from extensions import clock, db
 from models import batches, conversations, handling, tags
 from models.base import Refused
 from models.catalogue import DoorName, PlanName, Severity
-from models.faces import face
 from models.people import Person, agents, agents_to_choose
 from models.permissions import Permission
 from models.prose import cleaned
@@ -68,7 +67,7 @@ def index() -> Answer:
         counts=counts,
         since=now,
         changed=0,
-        faces={t.id: face(t.target, zone, now, why=why_none(t), staff=True) for t in rows},
+        faces={t.id: face_of(t, zone, now, staff=True) for t in rows},
         **_around(person, wish),
     )
 

@@ -9,12 +9,11 @@ from typing import Any
 from flask import Blueprint, request, stream_with_context
 
 from blueprints.access import actor, may, requires, roles
-from blueprints.pages import Answer, download, page, page_here, why_none, zone_here
+from blueprints.pages import Answer, download, face_of, page, page_here, zone_here
 from extensions import clock, db, outside
 from models import evidence, people, reports
 from models.catalogue import DoorName, PlanName, Severity
 from models.charts import Bar, bar_chart, labels_below, line_chart, shade
-from models.faces import face
 from models.organizations import organization_of
 from models.periods import AGE_WORDS, Count, Kept, Picked, ReportWish
 from models.permissions import Permission
@@ -147,7 +146,7 @@ def _behind(scope: Tickets, wish: ReportWish, where: str) -> Answer:
         lines=lines,
         paging=paging,
         where=where,
-        faces={line.id: face(line.target, zone, now, why=why_none(line), staff=where == "/desk") for line in lines},
+        faces={line.id: face_of(line, zone, now, staff=where == "/desk") for line in lines},
     )
 
 

@@ -17,7 +17,7 @@ from blueprints.conversation import (
     previewed,
     promise_view,
 )
-from blueprints.pages import Answer, invalid, page, see_other, severity_choices, why_none, zone_here
+from blueprints.pages import Answer, face_of, invalid, page, see_other, severity_choices, zone_here
 from blueprints.uploads import SentBefore, check_first, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
 from forms.base import choices
@@ -26,7 +26,6 @@ from models import conversations, handling
 from models.arrivals import shown_in
 from models.base import NotFound, Refused
 from models.catalogue import DoorName, Severity, catalogue_at
-from models.faces import face
 from models.filing import follow_up
 from models.links import merged_into
 from models.listings import By, Sort, Status, Wish, requests_of
@@ -49,7 +48,7 @@ def index() -> Answer:
     if "go" in request.args and (exact := scope.find(wish.text)) is not None:
         return see_other(f"/requests/{exact.key}")
     listing = requests_of(person, scope, wish)
-    faces = {ticket.id: face(ticket.target, zone, now, why=why_none(ticket)) for ticket in listing.rows}
+    faces = {ticket.id: face_of(ticket, zone, now) for ticket in listing.rows}
     return page(
         "tickets/index.html",
         wish=wish,
@@ -109,7 +108,7 @@ def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", *
         "draft": draft,
         "final": ticket.is_final(clock.now()),
         "held_until": ticket.held_until(clock.now()),
-        "face": face(ticket.target, zone_here(), clock.now(), why=why_none(ticket)),
+        "face": face_of(ticket, zone_here(), clock.now()),
         "promise": promise_view(ticket),
         "severity_text": catalogue_at(ticket.catalogue_version).text(ticket.severity),
         "limits": outside().limits,
@@ -151,7 +150,7 @@ def print_view(key: str) -> Answer:
         ticket=ticket,
         timeline=timeline_of(ticket, internal=False, most=2000, scope=tickets_of(actor())),
         participants=participants_of(ticket),
-        face=face(ticket.target, zone_here(), clock.now(), why=why_none(ticket)),
+        face=face_of(ticket, zone_here(), clock.now()),
     )
 
 

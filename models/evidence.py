@@ -19,7 +19,7 @@ from models.periods import AGES, Count, Kept, Picked, ReportWish
 from models.promises import ResponseTarget
 from models.ratings import Rating
 from models.reports import FILED_AT, RESOLVED_AT, came_out, narrowing
-from models.tickets import Ticket, Tickets
+from models.tickets import Ticket, Tickets, TicketState
 from models.wording import utc
 
 
@@ -158,7 +158,8 @@ def sheet_rows(
 def _sheet_row(row: Any, now: datetime) -> tuple[object, ...]:  # noqa: ANN401 (a row of so many columns)
     met = row.met_at is not None and row.due_at is not None and row.met_at <= row.due_at
     open_ = row.met_at is None and (row.due_at is None or row.due_at >= now)
-    kept = Kept.OPEN if open_ else Kept.MET if met else Kept.MISSED
+    running = Kept.UNANSWERED if row.state is TicketState.CLOSED else Kept.OPEN
+    kept = running if open_ else Kept.MET if met else Kept.MISSED
     target = Target(row.minutes, around_the_clock=row.around_the_clock)
     return (
         row.key,

@@ -22,6 +22,8 @@ class Standing:
     counted_seconds: int
     due_at: datetime | None
     met_at: datetime | None
+    # Since when its clock stands.
+    paused_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,42 @@ class ClockFace:
 
 
 def face(
-    promise: ResponseTarget | Standing | None, zone: ZoneInfo, now: datetime, *, why: str = "", staff: bool = False
+    promise: ResponseTarget | Standing | None,
+    zone: ZoneInfo,
+    now: datetime,
+    *,
+    why: str = "",
+    staff: bool = False,
+    done: bool = False,
 ) -> ClockFace:
     """Return the face of a promise in the reader's zone, or of none with `why` there is none ("Basic plan").
 
     Time until and after the due moment is calendar time, which is what people wait; what was used of a promise is
-    counted time, which is what was promised. `staff` chooses the words for the desk.
+    counted time, which is what was promised. `staff` chooses the words for the desk; `done` says that nobody waits for
+    a reply any more.
     """
     if promise is None:
         return ClockFace("none", "minus", "No target", why, None)
     if promise.met_at is not None:
         return _answered(promise, promise.met_at, zone, now)
+    if done:
+        return _unanswered(promise.due_at, zone, now)
     if promise.due_at is None:
         left = timedelta(minutes=promise.minutes, seconds=-promise.counted_seconds)
         waits = "when the customer replies" if staff else "when you reply"
         return ClockFace("paused", "circle-pause", "Paused", f"{wording.hours(left)} left {waits}", None)
+    if promise.paused_at is not None:
+        # It was late before the customer was asked: it grows no later.
+        late, was = duration(promise.paused_at - promise.due_at), inside(moment(promise.due_at, zone, now))
+        return ClockFace("paused", "circle-pause", f"Paused, late by {late}", f"Was due {was}", promise.due_at)
     return _running(promise.due_at, zone, now)
+
+
+def _unanswered(due_at: datetime | None, zone: ZoneInfo, now: datetime) -> ClockFace:
+    """Return the face of a promise whose request was resolved or closed without a reply."""
+    if due_at is None:
+        return ClockFace("none", "minus", "No reply given", "Resolved or closed before one was due", None)
+    return ClockFace("missed", "triangle-alert", "Missed", f"Was due {inside(moment(due_at, zone, now))}", due_at)
 
 
 def _answered(promise: ResponseTarget | Standing, met_at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:

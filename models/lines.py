@@ -91,7 +91,7 @@ _LINES = (
         _OPENERS.c.email_folded,
         _ASSIGNEES.c.name,
         _ASSIGNEES.c.email_folded,
-        *(_TARGETS.c[name] for name in ("minutes", "counted_seconds", "due_at", "met_at")),
+        *(_TARGETS.c[name] for name in ("minutes", "counted_seconds", "due_at", "met_at", "paused_at")),
     )
     .join(_OPENERS, _OPENERS.c.id == _TICKETS.c.opener_id)
     .outerjoin(_ASSIGNEES, _ASSIGNEES.c.id == _TICKETS.c.assignee_id)

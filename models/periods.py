@@ -25,6 +25,7 @@ class Kept(Labelled):
     MET = "met", "On time"
     MISSED = "missed", "Late"
     OPEN = "open", "Not due yet"
+    UNANSWERED = "unanswered", "Closed without a reply"
 
 
 class Count(Labelled):

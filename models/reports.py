@@ -34,7 +34,7 @@ from models.elapsed import seconds_between
 from models.periods import AGES, Kept, Month, ReportWish
 from models.promises import ResponseTarget
 from models.ratings import Rating
-from models.tickets import Ticket, Tickets
+from models.tickets import Ticket, Tickets, TicketState
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,14 @@ def narrowing(wish: ReportWish) -> list[ColumnElement[bool]]:
 
 
 def came_out(kept: Kept, now: datetime) -> ColumnElement[bool]:
-    """Return the condition that a promise came out so, by now."""
+    """Return the condition that the promise of a ticket came out so, by now."""
     at, due = ResponseTarget.met_at, ResponseTarget.due_at
     met = and_(at.is_not(None), due.is_not(None), at <= due)
     missed = or_(and_(at.is_not(None), or_(due.is_(None), at > due)), and_(at.is_(None), due.is_not(None), due < now))
-    if kept is Kept.OPEN:
-        return and_(at.is_(None), or_(due.is_(None), due >= now))
+    if kept in {Kept.OPEN, Kept.UNANSWERED}:
+        # What was closed before it was due, merged or by its customer, comes due no more.
+        closed = Ticket.state == TicketState.CLOSED
+        return and_(at.is_(None), or_(due.is_(None), due >= now), closed if kept is Kept.UNANSWERED else ~closed)
     return met if kept is Kept.MET else missed
 
 

@@ -27,7 +27,7 @@ from models.prose import SUMMARY_MOST, cleaned
 from models.search import forget
 from models.submissions import result_of, settle
 from models.tags import carry_tags
-from models.tickets import Comment, Participant, Ticket, TicketState
+from models.tickets import ACTIVE, OURS, Comment, Participant, Ticket, TicketState
 
 SPLIT_MOST = 100
 
@@ -63,6 +63,12 @@ def check_merge(ticket: Ticket, into: Ticket | None, *, now: datetime) -> Ticket
     for one in (ticket, into):
         if one.is_final(now):
             raise Refused(f"{one.key} is closed for good, and stays as it is.", "into")
+    if ticket.state in ACTIVE and into.state not in ACTIVE:
+        raise Refused(
+            f"{into.key} is resolved, and {ticket.key} is open: merged, nobody would answer it. "
+            f"Reopen {into.key} first, or merge {into.key} into {ticket.key}.",
+            "into",
+        )
     ours = into.opener_id == ticket.opener_id if ticket.organization_id is None else True
     if ticket.organization_id != into.organization_id or not ours:
         raise Refused(
@@ -78,6 +84,16 @@ def check_merge(ticket: Ticket, into: Ticket | None, *, now: datetime) -> Ticket
         if is_sending(session_of(one), one.id):
             raise Refused(f"A reply to {one.key} is still on its way. Try again in a few seconds.", "into")
     return into
+
+
+def promise_lost(ticket: Ticket, into: Ticket) -> bool:
+    """Tell whether the merge ends a promise that runs and is due before the one with which it goes on."""
+    mine, other = ticket.target, into.target
+    if mine is None or mine.met_at is not None or mine.due_at is None or ticket.state not in OURS:
+        return False
+    if other is None or other.met_at is not None or other.due_at is None:
+        return True
+    return mine.due_at < other.due_at
 
 
 def merge(ticket: Ticket, into: Ticket | None, actor: Person, *, carry: bool, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import SignIn
+from conftest import Later, SignIn
 from factories import HARBOR, NORTHWIND, Town, now
 from page import Browser, File, Forged, Page
 from sqlalchemy import select
@@ -91,6 +91,32 @@ def test_a_miss_is_on_record_also_where_the_customer_is_asked_before_the_worker_
     assert town.count(Event, Event.kind == EventKind.PROMISE_MISSED) == 1
     with town.open() as session:
         assert note_missed(session, now()) == 0
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("state", [TicketState.WAITING, TicketState.RESOLVED, TicketState.CLOSED])
+def test_a_clock_that_stands_says_why_and_counts_no_further(
+    agent: Browser, town: Town, sign_in: SignIn, later: Later, state: TicketState, late: bool
+) -> None:
+    filed = now() - timedelta(days=9 if late else 0)
+    key = town.file("owner@harbor.example", HARBOR, severity=Severity.S1, at=filed)
+    if state is TicketState.CLOSED:
+        into = town.file("owner@harbor.example", HARBOR)
+        agent.get(f"/desk/{key}/merge?into={into}")
+        agent.submit(f"/desk/{key}/merge")
+    else:
+        town.move(key, state)
+    owner = sign_in("owner@harbor.example")
+    pages = [agent.get(f"/desk/{key}").at("clock"), owner.get(f"/requests/{key}").at("clock")]
+    if state is TicketState.WAITING:
+        assert all(("Paused, late by" if late else "left when") in words for words in pages)
+    else:
+        assert all(("Missed" if late else "No reply given") in words for words in pages)
+        full = owner.get(f"/requests/{key}/clock").main
+        assert "until you reply" not in full
+        assert "nobody waits for a reply any more" in full
+    later(town, timedelta(hours=2))
+    assert owner.get(f"/requests/{key}").at("clock") == pages[1], "two hours later it reads the same"
 
 
 def test_taking_has_one_winner_and_the_other_is_told(agent: Browser, town: Town, sign_in: SignIn) -> None:

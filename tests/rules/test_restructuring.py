@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from threading import Barrier, Thread
 
 import pytest
+from checks import ORIGIN
+from conftest import SignIn
 from factories import LUMEN, NORTHWIND, Town, now
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -114,6 +116,8 @@ def test_what_cannot_be_merged_says_why_and_stays(town: Town) -> None:
         agent = town._person(session, AGENT)
         send(town._ticket(session, sending), agent, "x", now=now(), until=now() + timedelta(seconds=15))
     hidden = town.file(confidential=True)
+    resolved = town.file()
+    town.move(resolved, TicketState.RESOLVED)
     alone = town.file(OWNER, None, door=DoorName.BILLING)
     foreign = town.file(BANKER, NORTHWIND)
     stranger = town.file(BANKER, None, door=DoorName.BILLING)
@@ -128,6 +132,7 @@ def test_what_cannot_be_merged_says_why_and_stays(town: Town) -> None:
         (closed, key, "closed for good"),
         (key, sending, "on its way"),
         (hidden, key, "confidential"),
+        (key, resolved, f"Reopen {resolved} first"),
     ):
         with pytest.raises(Refused, match=why):
             merged(town, one, other)
@@ -161,6 +166,33 @@ def test_a_promise_that_was_missed_before_a_merge_is_a_miss(town: Town) -> None:
     assert [event.ticket_id for event in merged_twice] == [town.ticket(key).id]
     with pytest.raises(Refused, match="closed"):
         merged(town, key, into)
+
+
+def test_a_merge_that_ends_the_earlier_promise_says_so_first(town: Town, sign_in: SignIn) -> None:
+    agent = sign_in(AGENT)
+    grave, slow, answered = (town.file(severity=severity) for severity in (Severity.S1, Severity.S4, Severity.S1))
+    town.answer(answered)
+    for one, other, warned in (
+        (grave, slow, True),
+        (grave, answered, True),
+        (slow, grave, False),
+        (answered, slow, False),
+    ):
+        page = agent.get(f"/desk/{one}/merge?into={other}")
+        assert (f"The first reply to {one} (S1) is due" in page.main) is warned, (one, other)
+
+
+def test_a_promise_that_is_closed_without_a_reply_is_not_due_for_ever(town: Town, sign_in: SignIn) -> None:
+    key, into = town.file(severity=Severity.S1), town.file()
+    merged(town, key, into)
+    month = f"{town.ticket(key).created_at:%Y-%m}"
+    agent = sign_in(AGENT)
+    for kept, listed in (("open", [into]), ("unanswered", [key]), ("missed", []), ("met", [])):
+        page = agent.get(f"/reports/requests?count=promised&kept={kept}&from={month}&until={month}")
+        assert [one for one in (key, into) if f"/desk/{one}" in page.links()] == listed, kept
+    sheet = agent.client.get(f"/reports/promises.csv?from={month}&until={month}", base_url=ORIGIN).text
+    [line] = [line for line in sheet.splitlines() if line.startswith(key)]
+    assert "Closed without a reply" in line
 
 
 def test_a_split_moves_messages_whole(town: Town) -> None:
