@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from flask import request
@@ -93,6 +94,9 @@ class PromiseView:
     severity: str
     plan: str
     version: str
+    # The higher plan that brought it forward, and when: "" and none where its own terms decide.
+    risen: str
+    since: datetime | None
     around_the_clock: bool
     hours: str
     zone: str
@@ -105,17 +109,23 @@ def promise_view(ticket: Ticket) -> PromiseView | None:
     target = ticket.target
     if target is None:
         return None
-    hours = timetable_for(session_of(ticket), target.calendar_id, target.started_at)
+    now, hours = clock.now(), timetable_for(session_of(ticket), target.calendar_id, target.started_at)
+    if target.met_at is not None:
+        hours = hours.known(target.hours_version)
+    start, way = target.way(now, hours)
+    risen = target.plan_of(start, way)
     return PromiseView(
         cycle=target.cycle,
-        words=target.target.words,
+        words=way.words,
         severity=target.severity.value,
         plan=target.plan.label,
         version=target.catalogue,
-        around_the_clock=target.around_the_clock,
+        risen=risen.label if risen else "",
+        since=start if risen else None,
+        around_the_clock=way.around_the_clock,
         hours=hours.present.words,
         zone=hours.present.zone.key,
-        explanation=way_of(target, hours, clock.now(), zone_here()),
+        explanation=way_of(target, hours, now, zone_here()),
         earlier=tuple((past.cycle, past.result) for past in ticket.targets[:-1]),
     )
 

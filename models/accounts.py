@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, select
@@ -17,10 +19,12 @@ from models.promises import ZERO, ResponseTarget, Result
 from models.tickets import Ticket
 from models.timelines import promise_change
 from models.timetables import Timetable, timetable_for
+from models.wording import day
 
 _CHANGES = (EventKind.TICKET_SEVERITY, EventKind.PROMISE_RAISED)
 # More changes of one promise than this are read on the timeline.
 CHANGES_MOST = 50
+HOLIDAYS_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,7 @@ def way_of(target: ResponseTarget, hours: Timetable, now: datetime, zone: ZoneIn
     start, way = target.way(now, hours)
     carried = _carried(target, way)
     if carried and target.carried_at is not None:
-        left = way.minutes - carried // timedelta(minutes=1)
-        return explain(
-            target.carried_at, Target(max(left, 0), way.around_the_clock), hours, target.all_pauses(), now, zone
-        )
+        return explain(target.carried_at, way, hours, target.all_pauses(), now, zone, less=carried)
     return explain(start, way, hours, target.all_pauses(), now, zone)
 
 
@@ -112,9 +113,22 @@ def _changes(ticket: Ticket, target: ResponseTarget, hours: Timetable, until: da
     rows = read(session_of(ticket), _EVENTS, **given).all()
     found = [Change(row.at, promise_change(row)) for row in rows]
     if not target.around_the_clock:
-        steps = [(at, held) for at, held in hours.steps if target.started_at < at <= until]
-        found += [Change(at, f"Business hours changed to {held.words} ({held.zone.key})") for at, held in steps]
+        steps = [(at, old, new) for (_, old), (at, new) in pairwise(hours.steps) if target.started_at < at <= until]
+        found += [Change(at, words) for at, old, new in steps for words in _hours_changed(old, new, at)]
     return tuple(sorted(found, key=lambda change: change.at)[-CHANGES_MOST:])
+
+
+def _hours_changed(old: Hours, new: Hours, at: datetime) -> Iterator[str]:
+    """Yield what is other in the new hours, in words: the week or the zone, holidays that came or went."""
+    if (old.week, old.zone) != (new.week, new.zone):
+        yield f"Business hours changed to {new.words} ({new.zone.key})"
+    today = at.astimezone(new.zone).date()
+    for words, more, less in (("Holidays added", new, old), ("Holidays removed", old, new)):
+        days = sorted(set(more.holidays) - set(less.holidays))
+        named = [f"{more.holidays[on]}, {day(on, today)}" for on in days[:HOLIDAYS_NAMED]]
+        rest = [f"and {len(days) - HOLIDAYS_NAMED} more"] if len(days) > HOLIDAYS_NAMED else []
+        if days:
+            yield f"{words if days[1:] else words.replace('days', 'day')}: {'; '.join([*named, *rest])}"
 
 
 _EVENTS = (

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from models.base import Labelled
 from models.calendars import Hours, Span
 from models.catalogue import Target
-from models.promises import ZERO, Pause, counted, due
+from models.promises import ZERO, Pause, counted, reached
 from models.timetables import AnyHours
 from models.wording import DAY, MONTHS, WEEKDAYS, day
 
@@ -88,13 +88,21 @@ class Explanation:
 
 
 def explain(
-    start: datetime, target: Target, hours: AnyHours, pauses: Sequence[Pause], now: datetime, zone: ZoneInfo
+    start: datetime,
+    target: Target,
+    hours: AnyHours,
+    pauses: Sequence[Pause],
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    less: timedelta = ZERO,
 ) -> Explanation:
     """Return the way from `start` to the due moment for a reader in `zone`; while paused, to the pause and on to `now`.
 
-    Instants are aware; a pause is a pair of them, its end None while it lasts. Raises Refused as `promises.due` does.
+    Instants are aware; a pause is a pair of them, its end None while it lasts. `less` was counted before the start.
+    Raises Refused as `promises.due` does.
     """
-    at = due(start, target, hours, pauses)
+    at = reached(start, timedelta(minutes=target.minutes) - less, target, hours, pauses)
     today = now.astimezone(zone).date()
     segments: list[Segment] = []
     cursor = start.astimezone(UTC)

@@ -30,7 +30,7 @@ def due(start: datetime, target: Target, hours: AnyHours, pauses: Sequence[Pause
     Around-the-clock targets ignore `hours`. None while a pause lasts that began before the promise was due; one that
     began later changes nothing, since a late reply stays late. Raises Refused when the hours leave too little time.
     """
-    return _reached(start, timedelta(minutes=target.minutes), target, hours, pauses)
+    return reached(start, timedelta(minutes=target.minutes), target, hours, pauses)
 
 
 def used(start: datetime, until: datetime, target: Target, hours: AnyHours, pauses: Sequence[Pause] = ()) -> timedelta:
@@ -59,9 +59,10 @@ def counted(
             yield lower, upper
 
 
-def _reached(
+def reached(
     start: datetime, length: timedelta, target: Target, hours: AnyHours, pauses: Sequence[Pause]
 ) -> datetime | None:
+    """Return the instant by which so much has been counted on the target's kind of clock; None as `due` says."""
     left = length
     if left <= ZERO:
         return start.astimezone(UTC)
@@ -277,7 +278,7 @@ class ResponseTarget(Model):
             half, begin = timedelta(minutes=target.minutes) / 2, start
             if self._is_carried(start, target):
                 half, begin = half - timedelta(microseconds=self.carried_microseconds), self.carried_at or start
-            found.append(_reached(begin, half, target, hours, self.all_pauses()))
+            found.append(reached(begin, half, target, hours, self.all_pauses()))
         return min((at for at in found if at is not None), default=None)
 
     def _is_carried(self, start: datetime, target: Target) -> bool:
@@ -291,6 +292,13 @@ class ResponseTarget(Model):
         if self.due_at is None:
             return min(ways, key=lambda way: self._rest(way[0], way[1], now, hours))
         return min(ways, key=lambda way: self._due(way[0], way[1], hours) or datetime.max.replace(tzinfo=UTC))
+
+    def plan_of(self, start: datetime, target: Target) -> PlanName | None:
+        """Return the higher plan whose way it is that begins there; None for the promise's own."""
+        if (start, target) == self.ways()[0]:
+            return None
+        rises = zip(self.rises, self.ways()[1:], strict=True)
+        return next((PlanName(plan) for (_, plan, *_), way in rises if way == (start, target)), None)
 
     def _stand(self, now: datetime, hours: AnyHours) -> None:
         length = timedelta(minutes=self.minutes)
@@ -308,7 +316,7 @@ class ResponseTarget(Model):
         if self.carried_at is None or not self._is_carried(start, target):
             return due(start, target, hours, self.all_pauses())
         left = timedelta(minutes=self.minutes, microseconds=-self.carried_microseconds)
-        return _reached(self.carried_at, left, self.target, hours, self.all_pauses())
+        return reached(self.carried_at, left, self.target, hours, self.all_pauses())
 
 
 class Breach(Model):

@@ -16,10 +16,20 @@ from models import recounting
 from models.accounts import account_of
 from models.base import Refused
 from models.calendars import Calendar, hours_of, next_open_days
-from models.catalogue import DoorName, Severity
+from models.catalogue import DoorName, PlanName, Severity
 from models.events import Event, EventKind
-from models.schedules import HOLIDAYS_MOST, add_holiday, calendar_of, change, create
+from models.organizations import Organization
+from models.schedules import (
+    HOLIDAYS_MOST,
+    add_holiday,
+    add_holidays,
+    calendar_of,
+    change,
+    create,
+    remove_holiday,
+)
 from models.tickets import TicketState
+from models.upgrades import bring_forward
 
 ADMIN = "admin@support.example"
 # A Monday, 10:00 UTC.
@@ -285,6 +295,44 @@ def test_the_next_working_days_are_those_of_the_calendar(town: Town, sign_in: Si
     assert "Next working days" in sign_in(ADMIN).get("/admin/calendars/1").text
 
 
+def test_holidays_that_come_and_go_are_named(town: Town) -> None:
+    key, day = town.file(severity=Severity.S2, at=MONDAY), MONDAY.date()
+    many = [(day + timedelta(days=30 + n), f"Day {n}") for n in range(5)]
+    do(town, add_holidays, many, at=MONDAY + timedelta(hours=1))
+    with town.open() as session:
+        [first, *_] = [holiday.id for holiday in calendar_of(session, 1).holidays]
+    do(town, remove_holiday, first, at=MONDAY + timedelta(hours=2))
+    with town.open() as session:
+        found = account_of(town._ticket(session, key), MONDAY + timedelta(hours=3), ZoneInfo("UTC"))
+    assert found is not None
+    assert [change.words for change in found.changes] == [
+        "Holidays added: Day 0, Wed 31 Mar; Day 1, Thu 1 Apr; Day 2, Fri 2 Apr; and 2 more",
+        "Holiday removed: Day 0, Wed 31 Mar",
+    ]
+
+
+def test_the_short_explanation_is_of_what_decides_the_due_time(town: Town, sign_in: SignIn) -> None:
+    key, owner = town.file(severity=Severity.S1, at=now()), sign_in("owner@lumen.example")
+    page = owner.get(f"/requests/{key}").main
+    assert "4 business hours for Severity S1 on the Standard plan" in page
+    assert "It stops while we wait for you." in page
+    with town.open() as session:
+        house = session.scalars(select(Organization).where(Organization.slug == LUMEN)).one()
+        assert bring_forward(house, PlanName.ENTERPRISE, now=now() + timedelta(minutes=1)) == 1
+    page = owner.get(f"/requests/{key}").main
+    assert "for Severity S1 from the upgrade to Enterprise on" in page
+    assert "filed on the Standard plan" in page
+    assert "The clock runs day and night." in page
+    assert "It stops while we wait for the customer." in sign_in("agent@support.example").get(f"/desk/{key}").main
+
+
+def test_an_answered_promise_is_explained_by_the_hours_that_counted_it(town: Town, sign_in: SignIn) -> None:
+    key = town.file(severity=Severity.S2, at=MONDAY)
+    town.answer(key, at=MONDAY + timedelta(hours=1))
+    do(town, change, "Weekdays", "UTC", [[["09:00", "13:00"]]] * 5 + [[], []], at=MONDAY + timedelta(hours=2))
+    assert "The clock runs 09:00–18:00" in sign_in("owner@lumen.example").get(f"/requests/{key}").main
+
+
 def test_customer_and_agent_read_how_the_clock_counts(town: Town, sign_in: SignIn) -> None:
     key = town.file(severity=Severity.S2, at=MONDAY)
     do(town, change, "Weekdays", "UTC", [[["09:00", "13:00"]]] * 5 + [[], []], at=MONDAY + timedelta(hours=2))
@@ -294,7 +342,10 @@ def test_customer_and_agent_read_how_the_clock_counts(town: Town, sign_in: SignI
         assert found is not None
         assert (found.counted, found.explanation.due) == (timedelta(hours=8), datetime(2027, 3, 4, 10, tzinfo=UTC))
         assert any(part.label == "Holiday: Founders’ Day" for part in found.segments)
-        assert found.changes[0].words.startswith("Business hours changed to 09:00–13:00")
+        assert [change.words for change in found.changes] == [
+            "Business hours changed to 09:00–13:00, Monday to Friday (UTC)",
+            "Holiday added: Founders’ Day, Tue 2 Mar",
+        ]
     town.move(key, TicketState.WAITING, at=MONDAY + timedelta(hours=2, minutes=30))
     page = sign_in("owner@lumen.example").get(f"/requests/{key}/clock")
     for words in ("2 h 30 min counted before the pause", "until you reply", "Standard when filed", "2026"):

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from models.accounts import way_of
 from models.calendars import Hours
 from models.catalogue import PlanName, Severity, Target
 from models.faces import ClockFace, face
@@ -181,6 +182,16 @@ def test_what_was_carried_before_hours_had_a_history_stays_counted() -> None:
     made.recount(UTC_HOURS)
     assert made.due_at == at("2027-06-07 14:00")
     assert made.used(at("2027-06-07 10:00"), UTC_HOURS) == 4 * HOUR
+
+
+def test_what_was_carried_is_told_to_the_second() -> None:
+    made = promise(480)
+    made.carried_at, made.carried_microseconds = at("2027-06-04 16:00"), 7_261_250_000
+    made.recount(UTC_HOURS)
+    carried = timedelta(microseconds=made.carried_microseconds)
+    told = way_of(made, Timetable(((EVER, UTC_HOURS),)), NOON, ZoneInfo("UTC"))
+    assert told.due == made.due_at
+    assert sum((one.length for one in told.segments if one.counted), carried) == timedelta(hours=8)
 
 
 # --- a plan that is upgraded meanwhile (product rule 8.5)
