@@ -150,12 +150,12 @@ def sheet_rows(
     )
     after = began >= wish.since.start(zone)
     while rows := read(scope.session, query.where(after)).all():
-        yield [_sheet_row(row, now) for row in rows]
+        yield [_sheet_row(row, now, staff=scope.internal) for row in rows]
         last = rows[-1]
         after = and_(began >= last.started_at, or_(began > last.started_at, key > last.id))
 
 
-def _sheet_row(row: Any, now: datetime) -> tuple[object, ...]:  # noqa: ANN401 (a row of so many columns)
+def _sheet_row(row: Any, now: datetime, *, staff: bool) -> tuple[object, ...]:  # noqa: ANN401 (a row of so many columns)
     met = row.met_at is not None and row.due_at is not None and row.met_at <= row.due_at
     open_ = row.met_at is None and (row.due_at is None or row.due_at >= now)
     running = Kept.UNANSWERED if row.state is TicketState.CLOSED else Kept.OPEN
@@ -171,6 +171,6 @@ def _sheet_row(row: Any, now: datetime) -> tuple[object, ...]:  # noqa: ANN401 (
         *(utc(at) if at else None for at in (row.started_at, row.due_at, row.met_at)),
         row.counted_seconds // 60 if row.met_at else None,
         kept.label,
-        row.state.desk_label,
+        row.state.desk_label if staff else row.state.label,
         row.summary,
     )

@@ -27,7 +27,7 @@ from models.payments import words_of as words_of_payment
 from models.people import Person, digest
 from models.permissions import Permission, Role, allowed
 from models.sales_letters import answered_facts, lead_facts, message_facts, reminder_facts
-from models.tickets import Comment, Ticket, TicketState, tickets_of
+from models.tickets import ACTIVE, Comment, Ticket, TicketState, tickets_of
 from models.waiting import words_of
 from models.wording import day, stamp
 
@@ -255,6 +255,7 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
         "promise": _promise(ticket, person, message.created_at, staff=staff),
         "changes": _changes(message, person, session, staff=staff),
         "waited": _waited(message, person),
+        "split_from": message.data.get("split_from", ""),
         "lost": message.data.get("lost", False),
         "holder": message.data.get("holder", ""),
         # A link to a page whose button posts: mail programs open links by themselves.
@@ -267,7 +268,7 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
         return facts | {"ends": f"{stamp(ends, person.time_zone, message.created_at)} ({person.time_zone})"}
     if message.kind is Letter.PROMISE_RAISED:
         return facts | {"plan": PlanName(message.data["plan"]).label, "words": message.data["words"]}
-    if message.kind in {Letter.TICKET_ESCALATED, Letter.ON_CALL}:
+    if message.kind in {Letter.TICKET_ESCALATED, Letter.ON_CALL, Letter.PROMISE_MISSED}:
         return facts | _alarm_facts(message, ticket, session, staff=staff)
     notes = message.kind in _OF_NOTES
     if notes and not staff:
@@ -284,6 +285,12 @@ def _alarm_facts(message: Message, ticket: Ticket, session: Session, *, staff: b
     """Return what an alarm says beyond the ticket; what somebody looks after already alarms nobody."""
     if not staff:
         raise Undeliverable("The person is no support agent any more.")
+    if message.kind is Letter.PROMISE_MISSED:
+        target = ticket.target
+        late = target is not None and target.due_at is not None and target.due_at < message.created_at
+        if target is None or target.met_at is not None or not late or ticket.state not in ACTIVE:
+            raise Undeliverable("It is answered by now, or resolved.")
+        return {}
     if message.kind is Letter.ON_CALL:
         if ticket.call_at is None:
             raise Undeliverable("Somebody has acknowledged it, or answered.")

@@ -158,7 +158,7 @@ def split(ticket: Ticket, actor: Person, messages: Sequence[int], summary: str, 
     session.flush()
     forget(session, ticket.id)
     index_these(session, [ticket.id, new.id])
-    post(new, audience_of(new, actor), Letter.TICKET_FILED, now=now, actor=actor)
+    post(new, audience_of(new, actor), Letter.TICKET_FILED, now=now, actor=actor, split_from=ticket.key)
     return new.key
 
 

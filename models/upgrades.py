@@ -17,7 +17,7 @@ from models.notices import audience_of, note_event, post
 from models.organizations import Organization
 from models.outbox import Letter
 from models.promises import ResponseTarget
-from models.tickets import Ticket, TicketState
+from models.tickets import ACTIVE, Ticket, TicketState
 from models.timetables import timetable_for
 
 BATCH = 200
@@ -45,13 +45,8 @@ def bring_forward(organization: Organization, plan: PlanName, *, now: datetime) 
                 gained += 1
                 ticket.copy_due()
                 note_event(ticket, None, EventKind.PROMISE_RAISED, now=now, plan=plan.value, words=better.words)
-                post(
-                    ticket,
-                    audience_of(ticket, None),
-                    Letter.PROMISE_RAISED,
-                    now=now,
-                    actor=None,
-                    plan=plan.value,
-                    words=better.words,
-                )
+                # What is resolved waits for no reply: it is told where it is opened again.
+                people = audience_of(ticket, None) if ticket.state in ACTIVE else []
+                rise = {"plan": plan.value, "words": better.words}
+                post(ticket, people, Letter.PROMISE_RAISED, now=now, actor=None, comment=None, **rise)
     return gained

@@ -152,6 +152,11 @@ def test_a_scorecard_counts_what_its_reader_sees(history: Town, sign_in: SignIn)
     missed = next(a for a in page.links() if "kept=missed" in a)
     assert [a for a in owner.get(missed).links() if a.startswith("/requests/TECH")] == ["/requests/TECH-2"]
     assert "Northwind" not in _bytes(owner, f"{here}/promises.csv").decode()
+    history.answer(history.file(severity=Severity.S1), then=TicketState.WAITING)
+    assert ",Waiting for you," in _bytes(owner, f"{here}/promises.csv").decode()
+    agent = sign_in(AGENT)
+    assert ",Waiting for customer," in _bytes(agent, "/reports/promises.csv").decode()
+    assert "Waiting for customer" in agent.get("/reports/requests?count=promised&kept=met").main
     member = sign_in("member@lumen.example")
     assert "No first reply was promised" in member.get(here).main
     assert len(_bytes(member, f"{here}/promises.csv").splitlines()) == 1

@@ -74,6 +74,7 @@ def facts(**changed: object) -> dict[str, object]:
         "why": "The contract has ended.",
         "nth": 2,
         "lost": False,
+        "split_from": "",
         "holder": "",
         "what": "free-month",
         "price": "$29.00 a month, or 10 % of the month’s cloud charges if that is more",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,8 +17,10 @@ from models.calendars import Calendar
 from models.catalogue import PlanName, Severity
 from models.chores import close_due, note_missed
 from models.events import Event, EventKind
+from models.letters import facts_of
 from models.organizations import Organization
 from models.outbox import Letter, Message
+from models.outside import Undeliverable
 from models.promises import Breach, ResponseTarget, Result
 from models.recounting import BATCH, behind, progress_of, recount
 from models.schedules import calendar_of, change
@@ -167,6 +170,16 @@ def test_an_upgrade_brings_running_targets_forward_and_says_so(town: Town) -> No
     assert kinds == [ticket.id]
 
 
+def test_an_upgrade_sends_no_mail_about_what_is_resolved(town: Town) -> None:
+    key = town.file(severity=Severity.S2, at=MONDAY)
+    town.move(key, TicketState.RESOLVED, at=MONDAY + HOUR)
+    with town.open() as session:
+        house = session.scalars(select(Organization).where(Organization.slug == LUMEN)).one()
+        assert bring_forward(house, PlanName.ENTERPRISE, now=MONDAY + HOUR) == 1
+    assert town.count(Message, Message.kind == Letter.PROMISE_RAISED) == 0
+    assert town.count(Event, Event.kind == EventKind.PROMISE_RAISED) == 1, "it is told where it is opened again"
+
+
 # --- misses
 
 
@@ -189,6 +202,19 @@ def test_a_miss_is_told_once_to_whoever_has_it_although_the_clock_steps(town: To
     town.answer(nobodys, at=MONDAY + 12 * HOUR)
     assert len(told(town)) == 3
     assert town.count(Event, Event.kind == EventKind.PROMISE_MISSED) == town.count(Breach) == 2
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_letter_of_a_miss_is_not_sent_behind_the_answer(town: Town, answered: bool) -> None:
+    key = town.file(severity=Severity.S2, at=MONDAY)
+    at = town.ticket(key).due_at + HOUR
+    assert miss(town, at) == 1
+    if answered:
+        town.answer(key, at=at + HOUR)
+    with town.open() as session:
+        for message in session.scalars(select(Message).where(Message.kind == Letter.PROMISE_MISSED)):
+            with pytest.raises(Undeliverable, match="answered") if answered else nullcontext():
+                assert facts_of(message, session, "http://x")["key"] == key
 
 
 def test_a_late_reply_before_the_worker_is_the_one_miss(town: Town) -> None:

@@ -12,6 +12,7 @@ from factories import LUMEN, NORTHWIND, Town, now
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from extensions import outside
 from models import following
 from models.attachments import Attachment
 from models.base import Refused, judge, token
@@ -166,6 +167,22 @@ def test_a_promise_that_was_missed_before_a_merge_is_a_miss(town: Town) -> None:
     assert [event.ticket_id for event in merged_twice] == [town.ticket(key).id]
     with pytest.raises(Refused, match="closed"):
         merged(town, key, into)
+
+
+def test_a_split_tells_its_people_what_it_is_made_of(town: Town) -> None:
+    key = town.file()
+    moved = town.reply(key, OWNER, "Another thing.")
+    with town.open() as session:
+        ticket, agent = town._ticket(session, key), town._person(session, AGENT)
+        new = split(ticket, agent, [moved], "Another thing", key=token(), now=now())
+    with town.open() as session:
+        filed = select(Message).where(Message.kind == Letter.TICKET_FILED, Message.ticket_id == town.ticket(new).id)
+        [message] = session.scalars(filed)
+        letter = outside().letters.write(message.kind.value, facts_of(message, session, "http://x"))
+    for kind in ("plain", "html"):
+        words = letter.get_body((kind,)).get_content()  # type: ignore[union-attr]
+        assert f"moved there from {key}" in " ".join(words.split())
+        assert "filed the request" not in words
 
 
 def test_a_merge_that_ends_the_earlier_promise_says_so_first(town: Town, sign_in: SignIn) -> None:
