@@ -6,7 +6,7 @@ A parser of our own: five properties are read, and a library would bring two mor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -20,6 +20,7 @@ LENGTH_MOST = timedelta(days=31)
 # Yearly events are written down for this year and so many more.
 YEARS_AHEAD = 3
 FAULTS_MOST = 20
+LAST_YEAR = 2200
 
 _PROPERTY = re.compile(r"([A-Za-z-]+)((?:;[^:\"]*(?:\"[^\"]*\"[^:\"]*)*)?):(.*)", re.DOTALL)
 
@@ -76,7 +77,7 @@ def written_days(text: str) -> list[tuple[date, str]]:
             day = date.fromisoformat(written) if len(written) == 10 else None
         except ValueError:
             day = None
-        if day is None or not 2000 <= day.year <= 2200 or not name.strip():
+        if day is None or not 2000 <= day.year <= LAST_YEAR or not name.strip():
             raise Refused(f"Line {number} is not a day and a name, for example 2027-01-01 New Year.", "days")
         if len(name.strip()) > 100:
             raise Refused(f"Shorten the name in line {number} to 100 characters.", "days")
@@ -124,6 +125,9 @@ def _events(lines: list[tuple[int, str]], faults: list[tuple[int, str]]) -> Iter
         elif event is not None and name == "END":
             yield begin, event
             event = None
+        elif event is not None and not inner and name == "EXDATE":
+            # It may come several times.
+            event[name] = (parameters, f"{_value(event, name)},{value}")
         elif event is not None and not inner:
             event.setdefault(name, (parameters, value))
     if event is not None:
@@ -141,21 +145,31 @@ def _name(event: Event) -> str:
 
 def _days(event: Event, today: date) -> Iterator[date]:
     start = _day(event, "DTSTART")
+    if start.year > LAST_YEAR or _value(event, "STATUS").upper() == "CANCELLED":
+        return
     end = _day(event, "DTEND") if "DTEND" in event else start + timedelta(days=1)
     if not timedelta(0) < end - start <= LENGTH_MOST:
         raise ValueError("This event ends before it begins, or lasts longer than 31 days.")
+    left_out = {_as_day(written.strip()[:8]) for written in _value(event, "EXDATE").split(",") if written.strip()}
     for year in _years(event, start, today):
         try:
             first = start.replace(year=year)
         except ValueError:
             continue  # the 29th of February, in a year that has none
+        if first in left_out:
+            continue
         for passed in range((end - start).days):
             day = first + timedelta(days=passed)
-            if today.year <= day.year <= 2200:
+            if today.year <= day.year <= LAST_YEAR:
                 yield day
 
 
-def _years(event: Event, start: date, today: date) -> list[int]:
+def _value(event: Event, name: str) -> str:
+    return event.get(name, ("", ""))[1].strip()
+
+
+def _years(event: Event, start: date, today: date) -> Sequence[int]:
+    """Return the years in which the event takes place, none of those whose days are all over."""
     if "RRULE" not in event:
         return [start.year]
     rule = dict(part.partition("=")[::2] for part in event["RRULE"][1].strip().upper().split(";"))
@@ -169,7 +183,11 @@ def _years(event: Event, start: date, today: date) -> list[int]:
     if "UNTIL" in rule:
         last = min(last, _as_day(rule["UNTIL"][:8]).year)
     years = range(start.year, last + 1, int(numbers[0]))
-    return list(years[: int(rule["COUNT"])] if "COUNT" in rule else years)
+    if "COUNT" in rule:
+        years = years[: int(rule["COUNT"])]
+    # One that began in December may last into this year.
+    over = max(0, today.year - 1 - start.year)
+    return years[-(-over // years.step) :]
 
 
 def _day(event: Event, name: str) -> date:

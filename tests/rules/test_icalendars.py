@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
@@ -45,6 +46,26 @@ def test_yearly_days_are_written_for_some_years() -> None:
     assert [day for day, _ in days(rule.format(";COUNT=8"))] == ["2027-10-03"]
     leap = "DTSTART;VALUE=DATE:20240229\r\nRRULE:FREQ=YEARLY\r\nSUMMARY:Leap"
     assert days(leap) == [("2028-02-29", "Leap")]
+
+
+def test_what_is_cancelled_or_left_out_is_no_holiday() -> None:
+    rule = "DTSTART;VALUE=DATE:20201003\r\nRRULE:FREQ=YEARLY\r\nSUMMARY:Unity{}"
+    assert days("DTSTART;VALUE=DATE:20270101\r\nSTATUS:CONFIRMED\r\nSUMMARY:New Year") == [("2027-01-01", "New Year")]
+    off = "\r\nEXDATE;VALUE=DATE:20271003,20281003\r\nEXDATE;VALUE=DATE:20301003"
+    assert days(rule.format(off)) == [("2029-10-03", "Unity")]
+    for gone in (rule.format("\r\nSTATUS:cancelled"), rule.replace("20201003", "99991231").format("")):
+        with pytest.raises(Refused, match="no whole day"):
+            days(gone)
+
+
+def test_yearly_events_of_long_ago_take_no_time() -> None:
+    event = "DTSTART;VALUE=DATE:00010101\r\nDTEND;VALUE=DATE:00010131\r\nRRULE:FREQ=YEARLY\r\nSUMMARY:x"
+    events = [event] * 1800
+    begun = time.process_time()
+    assert len(holidays_in(file_of(*events), TODAY).days) == 4 * 30
+    assert time.process_time() - begun < 4
+    later = "DTSTART;VALUE=DATE:20201220\r\nDTEND;VALUE=DATE:20210103\r\nRRULE:FREQ=YEARLY;INTERVAL=2\r\nSUMMARY:x"
+    assert [day for day, _ in days(later)][:3] == ["2027-01-01", "2027-01-02", "2028-12-20"]
 
 
 @pytest.mark.parametrize(
