@@ -129,6 +129,9 @@ def check(data: dict[str, Any], name: str) -> Catalogue:
         found = built({**data, "version": name, "effective": date.min}, name)
     except CatalogueError as error:
         raise Refused(str(error).removeprefix(f"{name}: ")) from None
+    if Severity.S1 in found.doors[DoorName.BILLING].severities:
+        # Source: product fact 5, the seed's "S1 excluded for billing".
+        raise Refused(f"{found.doors[DoorName.BILLING].name} takes S2 to S4, never S1: take S1 off there.")
     for door in found.doors.values():
         if door.promised:
             missing = [plan for plan in door.plans for s in door.severities if (plan, s) not in found.targets]

@@ -165,10 +165,16 @@ def create(agent: Person, text: MacroText, *, now: datetime) -> Macro:
 
 
 def change(macro: Macro, agent: Person, text: MacroText, *, seen: int, now: datetime) -> None:
-    """Change it. `seen` is the revision that the agent read; raises Stale for an older one, Refused as `create`."""
+    """Change it. `seen` is the revision that the agent read; raises Stale for an older one, Refused as `create`.
+
+    What all agents have stays theirs: nobody makes it their own.
+    """
     if macro.revision != seen:
         raise Stale
     was_shared = macro.shared
+    if was_shared and not text.shared:
+        words = "All agents use this macro, and whoever wrote it would lose it. Write one of your own with its text."
+        raise Refused(words, "whose")
     for name, value in _checked(text).items():
         setattr(macro, name, value)
     macro.owner_id, macro.changed_at = None if text.shared else agent.id, now

@@ -148,6 +148,22 @@ def test_what_is_missing_is_named(town: Town, path: tuple[str, ...], words: str)
             editions.change(draft, town._person(session, ADMIN), _without(copy.deepcopy(draft.data), *path), now=NOW)
 
 
+def test_no_version_offers_s1_at_the_billing_door(town: Town) -> None:
+    begin(town)
+    with town.open() as session:
+        draft = editions.draft_to_write(session, "2026-12")
+        data = copy.deepcopy(draft.data)
+        billing = data["doors"][DoorName.BILLING.value]
+        billing["severities"] = ["S1", *billing["severities"]]
+        with pytest.raises(Refused, match="never S1"):
+            editions.change(draft, town._person(session, ADMIN), data, now=NOW)
+        # One that was kept before there was the rule is not published either.
+        draft.data = data
+        with pytest.raises(Refused, match="never S1"):
+            editions.publish(draft, town._person(session, ADMIN), DAY, now=NOW)
+        session.rollback()
+
+
 def test_differences_are_said_in_words(town: Town) -> None:
     begin(town)
     change(town, S2=120, S3=90)

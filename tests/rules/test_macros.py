@@ -103,6 +103,21 @@ def test_ones_own_are_ones_own_and_shared_ones_everybodys(town: Town) -> None:
     assert town.count(Event, Event.kind == EventKind.MACRO_CREATED) == 1, "what is shared is in the audit log"
 
 
+def test_nobody_makes_their_own_what_all_agents_have(town: Town) -> None:
+    with town.open() as session:
+        first, second = town._person(session, AGENT), town._person(session, OTHER)
+        text = MacroText("Log", "Send the log.", None, take=False, shared=True)
+        macro = macros.create(first, text, now=now())
+        with pytest.raises(Refused, match="All agents use") as refused:
+            macros.change(macro, second, text._replace(shared=False), seen=macro.revision, now=now())
+        assert refused.value.field == "whose"
+        session.refresh(macro)
+        assert macro.shared
+        own = macros.create(first, text._replace(shared=False), now=now())
+        macros.change(own, first, text, seen=own.revision, now=now())
+        assert own.shared, "the other way is free"
+
+
 def test_who_changes_an_older_reading_is_told(town: Town) -> None:
     shared = write(town, text(shared=True))
     with town.open() as session:
