@@ -34,8 +34,8 @@ from models.silence import Patience, nudge
 log = logging.getLogger(__name__)
 
 CHORES_EVERY = 60.0
-# So many calendars get a batch of their promises counted before mail has its turn again.
-AT_ONCE = 4
+# So many seconds at least promises are counted again before mail has its turn again.
+RECOUNT_LEAST = 1.0
 # To look for files that nobody needs, all of them must be listed.
 FILES_EVERY = 3600.0
 LONGEST_BACK_OFF = 5.0
@@ -49,7 +49,10 @@ def work(stop: Event, lives: Callable[[], bool] = lambda: True) -> None:
     while not stop.is_set() and lives():
         try:
             terms.keep()
-            delivered = release_one() + deliver_one() + hook_one() + recount_some()
+            begun = time.monotonic()
+            delivered = release_one() + deliver_one() + hook_one()
+            # As long as the rest took: a slow mail server makes nobody's due time wait for a letter a batch.
+            delivered += recount_some(stop, max(RECOUNT_LEAST, time.monotonic() - begun))
             if time.monotonic() >= next_chores:
                 do_chores(stop)
                 next_chores = time.monotonic() + CHORES_EVERY
@@ -77,15 +80,21 @@ def release_one() -> int:
     return released
 
 
-def recount_some() -> int:
-    """Count a few promises by the hours to which their calendars have changed; return how many."""
+def recount_some(stop: Event, seconds: float) -> int:
+    """Count promises by the hours to which their calendars have changed, for so long at most; return how many.
+
+    One batch of each calendar after the other, so that none waits for another one's thousands.
+    """
+    done, until = 0, time.monotonic() + seconds
     with Session(db.engine) as session:
-        waiting = behind(session)
-        session.rollback()
-        done = 0
-        for calendar_id in waiting[:AT_ONCE]:
-            done += recount(session, calendar_id)
-            session.commit()
+        before = -1
+        while done > before and (waiting := behind(session)):
+            before = done
+            for calendar_id in waiting:
+                done += recount(session, calendar_id)
+                session.commit()
+                if stop.is_set() or time.monotonic() >= until:
+                    return done
     return done
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from factories import LUMEN, Town
-from sqlalchemy import select, update
+from flask import Flask
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+import worker
 from models import recounting
 from models.calendars import Calendar
 from models.catalogue import PlanName, Severity
@@ -70,6 +73,29 @@ def test_thousands_are_counted_in_batches_and_progress_is_told(town: Town, slowl
     due = datetime(2027, 3, 3, 10, tzinfo=UTC)
     assert {target.due_at for target in town.scalars(select(ResponseTarget))} == {due}
     assert {(ticket.due_at, ticket.due_order) for ticket in town.scalars(select(Ticket))} == {(due, due)}
+
+
+def test_a_slow_mail_server_does_not_keep_promises_waiting(
+    app: Flask, town: Town, slowly: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.copies(town.file(at=MONDAY), 5 * BATCH)
+    set_hours(town, SHORT, MONDAY + HOUR)
+    rounds = iter([True, False])
+    monkeypatch.setattr(worker, "RECOUNT_LEAST", 0.0)
+    monkeypatch.setattr(worker, "deliver_one", lambda: time.sleep(2) or 0)
+    for name in ("release_one", "hook_one", "sweep_files"):
+        monkeypatch.setattr(worker, name, lambda: 0)
+    monkeypatch.setattr(worker, "do_chores", lambda _: None)
+    with app.app_context():
+        worker.work(threading.Event(), lambda: next(rounds))
+        with Session(town.engine) as session:
+            left = session.scalar(select(func.count()).where(ResponseTarget.hours_version == 1)) or 0
+            assert left <= 3 * BATCH, "more than one batch for one letter"
+        assert worker.recount_some(threading.Event(), 60.0) == left
+        stopped = threading.Event()
+        stopped.set()
+        set_hours(town, LONG, MONDAY + 2 * HOUR)
+        assert worker.recount_some(stopped, 60.0) == BATCH, "a worker that is to end does so"
 
 
 def test_a_worker_that_dies_leaves_what_is_whole_and_nothing_is_counted_twice(town: Town, slowly: None) -> None:
