@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from flask import Blueprint, g, request
 from markupsafe import Markup
@@ -135,7 +135,9 @@ def changed() -> Answer:
     g.unattended = True
     since = datetime.fromtimestamp(min(number_in(request.args.get("since", "")), _LAST_MS) / 1000, UTC)
     here = _here(request.args.get("back", ""))
-    return polled("desk/_changed.html", since=since, changed=changed_since(desk_of(actor(), roles()), since), back=here)
+    wish = wish_of(dict(parse_qsl(here.partition("?")[2])))
+    many = changed_since(actor(), desk_of(actor(), roles()), wish, since)
+    return polled("desk/_changed.html", since=since, changed=many, back=here)
 
 
 def _here(address: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -271,10 +271,18 @@ def _described(actor: Person, wish: DeskWish) -> list[ColumnElement[bool]]:
     return found
 
 
-def changed_since(scope: Tickets, since: datetime) -> int:
-    """Return how many tickets have changed since then, counted to a hundred; each half comes from an index."""
+def changed_since(actor: Person, scope: Tickets, wish: DeskWish, since: datetime) -> int:
+    """Return how many tickets have changed since then, counted to a hundred; each half comes from an index.
+
+    Of a queue those count that it can show: door, plan, organization and requester of a ticket stay what they are. What has left
+    it, taken by somebody or resolved, has changed as well.
+    """
+    stays = DeskWish(door=wish.door, plan=wish.plan, organization=wish.organization, requester=wish.requester)
+    there = _desk_narrowed(actor, scope, stays, since) + ([Ticket.door == wish.door] if wish.door else [])
+    if wish.queue is Queue.MINE:
+        there.append(Ticket.assignee_id == actor.id)
     later = Ticket.updated_at > bindparam("since", type_=Instant)
-    halves = [scope.condition & Ticket.active.is_(active) & later for active in (True, False)]
+    halves = [and_(scope.condition, Ticket.active.is_(active), later, *there) for active in (True, False)]
     counted = read(scope.session, counting(halves, CHANGED_MOST), since=since).one()
     return min(int(sum(counted)), CHANGED_MOST + 1)
 

@@ -110,20 +110,19 @@ def release_due(session: Session, now: datetime) -> int:
     # Another worker may have been quicker while this one waited for the ticket.
     fresh = session.scalar(select(HeldReply).where(HeldReply.id == held.id), execution_options=_AFRESH)
     if fresh is not None:
-        _release(ticket, fresh)
+        _release(ticket, fresh, now)
     return 1
 
 
 _AFRESH = {"populate_existing": True}
 
 
-def _release(ticket: Ticket, held: HeldReply) -> None:
+def _release(ticket: Ticket, held: HeldReply, now: datetime) -> None:
     session = session_of(ticket)
     comment, event = session.get_one(Comment, held.comment_id), session.get_one(Event, held.event_id)
     comment.internal = event.internal = False
     names = [attachment.name for attachment in attachments_of([comment.id], session).get(comment.id, [])]
     add_text(session, ticket.id, scope_of(ticket.organization_id, ticket.opener_id), comment.source, *names)
-    before = ticket.updated_at
     if ticket.state is TicketState.CLOSED:
         tell(ticket, comment.author, Letter.TICKET_REPLIED, now=held.sent_at, comment=comment)
     else:
@@ -132,7 +131,8 @@ def _release(ticket: Ticket, held: HeldReply) -> None:
         known = known_of(ticket, comment.author)
         meets = not _is_of_before(ticket, held)
         conclude(ticket, comment.author, comment, now=held.sent_at, then=then, take=held.take, known=known, meets=meets)
-    ticket.updated_at = max(before, held.sent_at)
+    # Who read a list between the sending and this moment has not seen it.
+    ticket.updated_at = max(ticket.updated_at, now)
     session.delete(held)
     session.flush()
 

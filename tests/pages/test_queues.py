@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from checks import ORIGIN
-from conftest import SignIn
+from conftest import Later, SignIn
 from factories import LUMEN, NORTHWIND, Town, now
 from page import Browser, Forged, Page
 from sqlalchemy import select
@@ -189,6 +189,39 @@ def test_odd_words_of_a_form_are_no_fault(agent: Browser, town: Town) -> None:
     page = agent.post("/desk/together/tag", {"ticket": key, "tag": "slow\0query"}, follow=False, check=False)
     assert page.status == 303
     assert "#slowquery" in agent.get("/desk").text
+
+
+@pytest.mark.usefixtures("window")
+def test_a_reply_that_goes_out_after_the_page_was_read_is_noticed(
+    agent: Browser, town: Town, sign_in: SignIn, later: Later
+) -> None:
+    key = town.file()
+    other = sign_in(OTHER)
+    other.get(f"/desk/{key}")
+    other.submit(f"/desk/{key}/messages", body="Run the planner again.")
+    there = next(e.get("hx-get") for e in agent.get("/desk").every() if e.get("id") == "changed")
+    assert "changed since" not in agent.client.get(there, base_url=ORIGIN).text
+    later(town, timedelta(seconds=20))
+    assert "1 changed since" in agent.client.get(there, base_url=ORIGIN).text
+
+
+@pytest.mark.parametrize(
+    ("query", "many"),
+    [
+        ("", 3),
+        ("?door=billing", 1),
+        ("?queue=all&plan=enterprise", 1),
+        (f"?organization={LUMEN}", 2),
+        ("?queue=mine", 1),
+    ],
+)
+def test_what_changed_is_counted_of_the_queue_on_screen(agent: Browser, town: Town, query: str, many: int) -> None:
+    there = next(e.get("hx-get") for e in agent.get(f"/desk{query}").every() if e.get("id") == "changed")
+    soon = now() + timedelta(seconds=5)
+    town.file(door=DoorName.BILLING, at=soon)
+    town.file(BANK, NORTHWIND, at=soon)
+    town.answer(town.file(at=soon), at=soon)
+    assert f"{many} changed since" in agent.client.get(there, base_url=ORIGIN).text
 
 
 def test_what_changed_is_counted_and_nothing_moves(agent: Browser, town: Town) -> None:
