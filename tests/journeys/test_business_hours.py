@@ -30,6 +30,8 @@ def test_hours_with_a_break_and_holidays_from_a_file(visit: Visit, portal: Porta
     )
     page.get_by_role("button", name="Read the file").click()
     expect(page.get_by_label("Holidays to add")).to_have_value(f"{year}-07-04 Quokka Day")
+    page.get_by_role("button", name="Continue to the effect").click()
+    expect(page.get_by_role("region", name="Running targets")).to_be_visible()
     page.get_by_role("button", name="Add these holidays").click()
     expect(page.locator("#flash")).to_contain_text("1 holiday added")
     expect(page.get_by_role("row").filter(has_text="Quokka Day").first).to_be_visible()
