@@ -16,9 +16,9 @@ from blueprints.pages import (
     invalid,
     page,
     see_other,
-    severity_choices,
     zone_here,
 )
+from blueprints.sheets import severity_choices
 from extensions import clock, db
 from forms.base import choices
 from forms.desk import HoldForm

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from blueprints.access import may, may_there, visitor
 from extensions import Settings, clock, outside
 from models import wording
-from models.catalogue import DoorName, PlanName, catalogue_at
+from models.catalogue import DoorName, PlanName
 from models.explanations import Explanation
 from models.faces import ClockFace, face
 from models.lines import Line
@@ -292,28 +292,6 @@ def why_none(ticket: Ticket | Line) -> str:
 def face_of(ticket: Ticket | Line, zone: ZoneInfo, now: datetime, *, staff: bool = False) -> ClockFace:
     """Return how the ticket's promise reads now."""
     return face(ticket.target, zone, now, why=why_none(ticket), staff=staff, done=ticket.state not in ACTIVE)
-
-
-@dataclass(frozen=True)
-class SeverityChoice:
-    """A row of the severity picker."""
-
-    value: str
-    text: str
-    promise: str
-    by: str
-    open: bool
-
-
-def severity_choices(ticket: Ticket) -> list[SeverityChoice]:
-    """Return the severities that a ticket may have under its own terms, as rows of the picker."""
-    terms = catalogue_at(ticket.catalogue_version)
-    rows = []
-    for severity in terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities:
-        target = terms.target(ticket.plan, ticket.door, severity)
-        promise = target.words if target else "No target"
-        rows.append(SeverityChoice(severity.value, terms.text(severity), promise, "", open=True))
-    return rows
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,45 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from blueprints.access import actor
-from blueprints.pages import Answer, SeverityChoice, organization_here, page, zone_here
+from blueprints.pages import Answer, organization_here, page, zone_here
 from extensions import clock, db, outside
 from forms.tickets import BillingForm, TechnicalForm
 from models import wording
 from models.base import Refused, token
 from models.calendars import hours_for
-from models.catalogue import DoorName, PlanName, Severity, Target
+from models.catalogue import DoorName, PlanName, Severity, Target, catalogue_at
 from models.choices import ListName
 from models.drafts import Draft
 from models.explanations import Explanation, explain
 from models.filing import Filing, check_gate, facts_for, offer, plan_of
 from models.organizations import ClusterLine, Organization, cluster_for, memberships_of
 from models.promises import due
+from models.tickets import Ticket
 from models.waiting import waiting_of
 
 NO_CLUSTER = "none"
+
+
+@dataclass(frozen=True)
+class SeverityChoice:
+    """A row of the severity picker."""
+
+    value: str
+    text: str
+    promise: str
+    by: str
+    open: bool
+
+
+def severity_choices(ticket: Ticket) -> list[SeverityChoice]:
+    """Return the severities that a ticket may have under its own terms, as rows of the picker."""
+    terms = catalogue_at(ticket.catalogue_version)
+    rows = []
+    for severity in terms.severities(ticket.door, ticket.plan) or terms.door(ticket.door).severities:
+        target = terms.target(ticket.plan, ticket.door, severity)
+        promise = target.words if target else "No target"
+        rows.append(SeverityChoice(severity.value, terms.text(severity), promise, "", open=True))
+    return rows
 
 
 @dataclass(frozen=True)

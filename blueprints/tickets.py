@@ -17,7 +17,8 @@ from blueprints.conversation import (
     previewed,
     promise_view,
 )
-from blueprints.pages import Answer, face_of, invalid, page, see_other, severity_choices, zone_here
+from blueprints.pages import Answer, face_of, invalid, page, see_other, zone_here
+from blueprints.sheets import severity_choices
 from blueprints.uploads import SentBefore, check_first, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
 from forms.base import choices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -274,8 +274,8 @@ def _described(actor: Person, wish: DeskWish) -> list[ColumnElement[bool]]:
 def changed_since(actor: Person, scope: Tickets, wish: DeskWish, since: datetime) -> int:
     """Return how many tickets have changed since then, counted to a hundred; each half comes from an index.
 
-    Of a queue those count that it can show: door, plan, organization and requester of a ticket stay what they are. What has left
-    it, taken by somebody or resolved, has changed as well.
+    Of a queue those count that it can show: door, plan, organization and requester of a ticket stay what they are.
+    What has left it, taken by somebody or resolved, has changed as well.
     """
     stays = DeskWish(door=wish.door, plan=wish.plan, organization=wish.organization, requester=wish.requester)
     there = _desk_narrowed(actor, scope, stays, since) + ([Ticket.door == wish.door] if wish.door else [])
