@@ -192,6 +192,8 @@ def keep(org: str) -> Answer:
 @requires(Permission.BILLING)
 def pay_arrears(org: str) -> Answer:
     organization = organization_of(actor(), org)
+    if (done := result_of(actor(), given_key())) is not None:
+        return see_other(done)
     try:
         check_gateway()
         shown = request.form.get("cents", "")
@@ -199,6 +201,7 @@ def pay_arrears(org: str) -> Answer:
     except Refused as refused:
         db.session.rollback()
         return see_other(f"/console/{organization.slug}/cards", warn=refused.reason)
+    settle(actor(), given_key(), payment.back, now=clock.now())
     db.session.commit()
     advance(payment)
     return after(payment)

@@ -25,7 +25,7 @@ from extensions import clock, db
 from forms.base import Form
 from forms.billing import CardForm, ConfirmForm
 from models import cards, checkout, dunning
-from models.base import NotFound, Refused
+from models.base import NotFound, Refused, token
 from models.cards import Card, card_of, cards_of
 from models.histories import had, history_of
 from models.invoices import invoice_of, invoices_of
@@ -154,6 +154,8 @@ def _wallet(organization: Organization) -> dict[str, Any]:
     return people_here(organization) | {
         "cards": cards_of(organization),
         "subscription": subscription_of(organization),
+        # Carried by the button that pays, so that pressing it twice pays once.
+        "key": token(),
         "due": checkout.arrears_of(organization, now=clock.now()),
         "today": clock.now().date(),
     }
