@@ -14,7 +14,7 @@ from sqlalchemy.pool import StaticPool
 from stripe_double import TriedStripe
 
 from gateways.payments_sandbox import SandboxPayments
-from models import changes, checkout, collecting, offline, renewals
+from models import changes, checkout, collecting, offline, outcomes, renewals
 from models.base import Model
 from models.calendars import DEFAULT_HOURS, Calendar
 from models.cards import default_card
@@ -23,7 +23,7 @@ from models.charges import CloudCharge
 from models.invoices import Invoice, TaxRate
 from models.organizations import Membership, Organization
 from models.outside import CardDetails
-from models.payments import Payment, PaymentState, open_payment_of
+from models.payments import Payment, PaymentKind, PaymentState, open_payment_of
 from models.people import Person, folded
 from models.permissions import Role
 from models.quotes import quote_upgrade
@@ -159,11 +159,33 @@ class Ledger:
 
         return str(self.do(verb))
 
-    def contract(self) -> None:
+    def contract(self, end: date = date(2099, 1, 1)) -> None:
+        """Let a contract begin, until the day `end`."""
+
         def verb(session: Session, house: Organization, _: Person) -> None:
+            seller, start = session.get_one(Person, self.seller), self.at.date()
+            changes.start_contract(house, seller, now=self.at, start=start.isoformat(), end=end.isoformat())
+            house.contract_start, house.contract_end = start, end
+
+        self.do(verb)
+
+    def replace_card(self, number: str = FINE) -> str:
+        """Type a card in the place of the default one; return the id of the payment that saves it."""
+
+        def verb(_: Session, house: Organization, owner: Person) -> str:
+            old = default_card(house)
+            return checkout.begin_saving(house, owner, replaces=old.id if old else None, now=self.at).public_id
+
+        key = str(self.do(verb))
+        self.type(key, number)
+        return key
+
+    def pay_back(self, refund: int) -> None:
+        """Pay a declined refund back by hand, as an administrator does."""
+
+        def verb(session: Session, _: Organization, __: Person) -> None:
             seller = session.get_one(Person, self.seller)
-            changes.start_contract(house, seller, now=self.at, start=self.at.date().isoformat(), end="2099-01-01")
-            house.contract_start, house.contract_end = self.at.date(), date(2099, 1, 1)
+            outcomes.paid_back_by_hand(session.get_one(Payment, refund), seller, now=self.at)
 
         self.do(verb)
 
@@ -188,6 +210,7 @@ class Ledger:
                 renewals.begin_retries,
                 renewals.begin_last_usage,
                 renewals.end_unpaid,
+                renewals.end_contracts,
             ):
                 done += self.do(lambda session, _, __, begin=begin: begin(session, self.at))
             done += collecting.advance_due(self.sessions, self.gateway, self)
@@ -228,6 +251,8 @@ class Ledger:
         return int(self.do(lambda session, _, __: session.scalar(select(func.sum(Invoice.total))) or 0))
 
     def moved(self) -> int:
-        """The money that the gateway has moved to us, less what went back, and what came past it."""
-        sent = sum(one.cents for one in self.rows(Payment, Payment.offline != "", Payment.state == PaymentState.PAID))
+        """The money that the gateway has moved to us, less what went back, and what came or went past it."""
+        paid = self.rows(Payment, Payment.state == PaymentState.PAID)
+        by_hand = sum(one.cents for one in paid if one.kind is PaymentKind.REFUND and one.card_id is None)
+        sent = sum(one.cents for one in paid if one.offline) - by_hand
         return sent + sum(cents if kind == "charge" else -cents for _, kind, cents in self.gateway.charged(HOUSE))
