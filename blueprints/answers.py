@@ -27,6 +27,8 @@ _TEXT = ("text/", "application/json", "image/svg+xml")
 _SMALL = 500
 # A form that failed for our fault comes back with all it held, up to so many characters.
 _KEPT_MOST = 300_000
+# What is refused before its body is read is read all the same, up to so many bytes.
+_UNWANTED_MOST = 64 * 1024
 
 
 def init(app: Flask) -> None:
@@ -43,6 +45,7 @@ def init(app: Flask) -> None:
     app.register_error_handler(Exception, _unforeseen)
     app.after_request(_headers)
     app.after_request(_compressed)
+    app.after_request(_heard_out)
 
 
 _EXPIRED = "This page was open for so long that it expired. What you typed is below: check it and send it again."
@@ -159,6 +162,14 @@ def _wanted(secure: bool, htmx_address: str, *, file: bool) -> tuple[tuple[str, 
             "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
         }
     return tuple(every.items())
+
+
+def _heard_out(response: Response) -> Response:
+    """Read a short body that nobody wanted to its end: its connection serves the next request, of whomever."""
+    if request.method not in SAFE and 0 < (request.content_length or 0) <= _UNWANTED_MOST:
+        with suppress(HTTPException, OSError):
+            request.stream.read()
+    return response
 
 
 def _compressed(response: Response) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 from collections.abc import Callable
 from urllib.parse import quote
@@ -40,6 +41,27 @@ def test_a_page_carries_the_headers_that_keep_it_to_itself(lumen: Browser) -> No
     assert headers["Permissions-Policy"]
     assert "Access-Control-Allow-Origin" not in headers
     assert "Cookie" in headers["Vary"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [("/no-such-page", {}, 404), ("/requests", {}, 405), ("/sign-in", {"Origin": "https://evil.example"}, 403)],
+)
+def test_a_body_that_nobody_wants_is_read_so_that_its_connection_can_go_on(
+    client: Browser, path: str, headers: dict[str, str], status: int
+) -> None:
+    short, long = io.BytesIO(b"x" * 60_000), io.BytesIO(b"x" * 200_000)
+    for body, left in ((short, b""), (long, b"x")):
+        length = len(body.getvalue())
+        answer = client.client.post(
+            path,
+            base_url=ORIGIN,
+            input_stream=body,
+            headers=headers | {"Content-Length": str(length)},
+            content_type="text/plain",
+        )
+        assert answer.status_code == status
+        assert body.read(1) == left, "of what is long nothing is read"
 
 
 def test_https_brings_hsts_and_cookies_that_only_this_host_gets(app_with: Callable[..., Flask]) -> None:
