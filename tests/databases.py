@@ -33,7 +33,7 @@ def server() -> URL | None:
 
 def examples(number: int) -> int:
     """Return how many examples of a law to try: all on SQLite, a quarter where each takes ten times as long."""
-    return number if server() is None else max(10, number // 4)
+    return number if server() is None else max(6, number // 4)
 
 
 def own_url(name: str) -> str:
