@@ -10,6 +10,7 @@ from conftest import Later, SignIn
 from factories import Town, now
 from page import STATEMENTS, Browser
 
+from models.catalogue import Severity
 from models.tickets import TicketState
 
 AGENT, OTHER, OWNER = "agent@support.example", "agent2@support.example", "owner@lumen.example"
@@ -105,6 +106,19 @@ def test_who_has_begun_to_write_is_still_told_when_they_send(town: Town, sign_in
     agent.page = page
     poll(agent)
     assert not [e for e in agent.page.all("input") if e.get("id") == "seen-message"]
+
+
+def test_what_a_ticket_calls_for_comes_with_the_button_for_it(town: Town, sign_in: SignIn) -> None:
+    key = town.file(severity=Severity.S1, at=now() - timedelta(days=4))
+    agent, customer = sign_in(AGENT), sign_in(OWNER)
+    agent.get(f"/desk/{key}")
+    customer.get(f"/requests/{key}/escalate")
+    customer.submit(f"/requests/{key}/escalate", reason="Our shop is closed.")
+    (live,) = [e for e in agent.page.all("li") if e.get("id") == "live"]
+    assert "#calls" in live.get("hx-select-oob")
+    poll(agent)
+    (calls,) = [e for e in agent.page.all("div") if e.get("id") == "calls"]
+    assert "Take up the escalation" in agent.page.words(calls)
 
 
 def test_what_a_form_has_seen_never_comes_without_the_form_that_shows_it(town: Town, sign_in: SignIn) -> None:
