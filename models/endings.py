@@ -5,6 +5,8 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import ForeignKey, UniqueConstraint, exists, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -12,12 +14,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.ahead import AHEAD, ahead_of
 from models.base import Labelled, Model
 from models.cards import Card
-from models.catalogue import PlanName
+from models.catalogue import PlanName, catalogue
 from models.money import dollars
 from models.numbers import hold
 from models.organizations import Organization
 from models.outbox import Letter
-from models.subscriptions import Standing, Subscription, tell_managers
+from models.subscriptions import Standing, Subscription, subscription_of, tell_managers
 
 BATCH = 50
 
@@ -54,7 +56,10 @@ def tell_endings(session: Session, now: datetime) -> int:
     for kind in Ending:
         for organization, day, card in _soon(session, kind, now.astimezone(UTC)):
             session.add(Told(organization_id=organization.id, kind=kind, day=day))
-            tell_managers(organization, Letter.ENDS_SOON, now=now, what=kind.value, on=day.isoformat(), card=card)
+            facts: dict[str, Any] = {"what": kind.value, "on": day.isoformat(), "card": card}
+            if kind is Ending.OFFLINE and (subscription := subscription_of(organization)) is not None:
+                facts["plan"] = (subscription.pending_plan or subscription.plan).value
+            tell_managers(organization, Letter.ENDS_SOON, now=now, **facts)
             told += 1
     session.flush()
     return told
@@ -79,10 +84,15 @@ def _soon(session: Session, kind: Ending, now: datetime) -> Iterator[tuple[Organ
         # A period is a month: what was told within the last fortnight was told of this one.
         told = told.where(Told.day > now.date() - kind.ahead, Told.day <= until.date())
         sending = select(Subscription).where(Subscription.standing == Standing.ACTIVE, near, ~told)
-        for one in session.scalars(sending.order_by(Subscription.period_end).limit(BATCH)).all():
-            if ahead_of(one) is not None:
-                continue
-            yield one.organization, one.period_end.astimezone(UTC).date(), dollars(one.floor_cents)
+        # Those who have paid ahead are passed over, and must not stand in the way of others.
+        unpaid = (
+            one for one in session.scalars(sending.order_by(Subscription.period_end)).all() if ahead_of(one) is None
+        )
+        for one in islice(unpaid, BATCH):
+            on = one.period_end.astimezone(UTC).date()
+            next_plan = catalogue(on).plan(one.pending_plan) if one.pending_plan else None
+            floor = next_plan.floor_cents if next_plan else one.floor_cents
+            yield one.organization, on, dollars(floor or 0)
         return
     paying = select(Subscription, Card).join(Card, Card.default_for == Subscription.organization_id)
     paying = paying.where(Subscription.standing == Standing.ACTIVE).order_by(Subscription.period_end).limit(BATCH)

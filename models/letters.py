@@ -127,7 +127,7 @@ def _member_facts(message: Message, person: Person | None, session: Session, bas
 
 
 def _ends_soon(data: dict[str, Any], organization: Organization, written: date) -> dict[str, Any]:
-    on, plan = date.fromisoformat(data["on"]), PlanName(organization.plan)
+    on, plan = date.fromisoformat(data["on"]), PlanName(data.get("plan") or organization.plan)
     terms = catalogue(on).plan(plan)
     price = dollars(terms.floor_cents or 0) + " a month"
     if terms.percent:

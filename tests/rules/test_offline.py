@@ -23,6 +23,7 @@ from models.cards import Card
 from models.catalogue import PlanName
 from models.events import Event, EventKind
 from models.invoices import InvoiceKind, InvoiceLine
+from models.letters import facts_of
 from models.organizations import Organization
 from models.outbox import Letter, Message
 from models.payments import Busy, Payment, PaymentKind, PaymentState
@@ -138,6 +139,17 @@ def test_it_is_told_a_fortnight_ahead_once_each_period(ledger: Ledger) -> None:
         ledger.record()
     told = [message.data for message in ledger.rows(Message, Message.kind == Letter.ENDS_SOON)]
     assert [(data["what"], data["on"]) for data in told] == [("offline", "2026-02-28"), ("offline", "2026-03-31")]
+
+
+def test_a_lower_plan_that_is_to_begin_is_told_with_its_price(ledger: Ledger) -> None:
+    ledger.record("enterprise")
+    ledger.downgrade(PlanName.STANDARD)
+    ledger.at = ledger.subscription().period_end - timedelta(days=13)
+    assert ledger.do(lambda session, _, __: endings.tell_endings(session, ledger.at)) == 1
+    (letter,) = ledger.rows(Message, Message.kind == Letter.ENDS_SOON)
+    assert (letter.data["card"], letter.data["plan"]) == ("$29.00", "standard")
+    known = ledger.do(lambda session, _, __: facts_of(session.merge(letter), session, "https://help.example"))
+    assert known["plan"] == "Standard"
 
 
 @pytest.fixture
