@@ -35,9 +35,11 @@ def new(door: str) -> Answer:
     about = about_payment() if name is DoorName.BILLING else None
     if about is not None:
         draft, fields, files = None, about, []
-    given = held() or fields or MultiDict()
-    sheet = Sheet(name, given, asked=asked)
-    if not sheet.entitled and "organization" not in asked:
+    text = held()
+    sheet = Sheet(name, text or fields or MultiDict(), asked=asked)
+    # Whoever comes back to words of theirs finds them: the form itself says that the plan is closed.
+    goes_on = text is not None or (draft is not None and "draft" in request.args)
+    if not (sheet.entitled or goes_on or "organization" in asked):
         return explained_door(name, draft)
     key = draft.key if draft else None
     return page("tickets/new.html", sheet=sheet, form=sheet.form(key), files=files, draft=draft, preview="")

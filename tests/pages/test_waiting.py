@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from conftest import Later, SignIn
 from factories import AURORA, NORTHWIND, Town
-from page import Browser, File
+from page import Browser, File, Page
 from sqlalchemy import select
 
 from models.attachments import Attachment
@@ -146,6 +146,69 @@ def test_it_goes_thirty_days_after_its_last_change(town: Town, sign_in: SignIn, 
     later(town, timedelta(days=31))
     owner = sign_in("owner@aurora.example")
     assert "Zebra" not in owner.get(f"/console/{AURORA}/support").main
+
+
+@pytest.fixture
+def writer(town: Town, sign_in: SignIn) -> Browser:
+    """Somebody whose only organization is on Basic, who writes a technical request for later; nothing is sent yet."""
+    browser = sign_in("owner@aurora.example")
+    browser.get(next(link for link in browser.get(NEW).links() if link.startswith(f"{NEW}?organization=")))
+    return browser
+
+
+def written_on(page: Page) -> None:
+    """Check that the page is the form with the words in it, and says what keeps it from being filed."""
+    form = page.find(NEW)[0]
+    assert (form.value_of("summary"), form.value_of("description")) == (TYPED["summary"], TYPED["description"])
+    assert form.value_of("organization") == AURORA
+    assert "needs the Standard plan or a higher one" in page.main
+
+
+def test_a_text_that_waits_is_opened_again(owner: Browser) -> None:
+    for where in (NEW, "/help/drafts", f"/console/{AURORA}/support"):
+        page = owner.get(where)
+        ways = [link for link in page.links() if link.startswith(f"{NEW}?draft=") and not link.endswith("=new")]
+        assert ways, where
+        written_on(owner.get(ways[0]))
+
+
+def test_a_draft_written_for_later_is_opened_again(writer: Browser) -> None:
+    writer.submit("/help/technical/draft", **TYPED)
+    for where in ("/help/drafts", NEW, "/help"):
+        ways = [link for link in writer.get(where).links() if link.startswith(f"{NEW}?draft=")]
+        assert ways, where
+        written_on(writer.get(ways[0]))
+    another = next(link for link in writer.page.links() if link.startswith(f"{NEW}?draft=new"))
+    assert writer.get(another).find(NEW)[0].value_of("summary") == ""
+
+
+@pytest.mark.parametrize("button", ["organization", "files"])
+def test_what_the_buttons_of_the_form_do_leads_back_to_it(writer: Browser, button: str) -> None:
+    page = writer.submit(f"/help/technical/{button}", **TYPED, files=File("slow.log", b"slow log"))
+    written_on(page)
+    if button == "files":
+        assert "slow.log" in page.main
+        page = writer.submit("/help/technical/files/remove")
+        written_on(page)
+        assert "slow.log is removed" in page.at("flash")
+
+
+def test_a_text_for_later_survives_the_end_of_a_sign_in(writer: Browser, town: Town) -> None:
+    form, _ = writer.page.find(NEW)
+    with town.open() as session:
+        session.connection().exec_driver_sql("UPDATE sign_ins SET ended_at = created_at")
+    answer = writer.post("/help/technical/draft", form.entries(None, TYPED), token="")
+    assert answer.headers["Location"] == f"/sign-in?next={NEW}"
+    writer.get(answer.headers["Location"])
+    written_on(writer.submit("/sign-in", email="owner@aurora.example", password="helpcenter-demo"))
+
+
+def test_a_draft_of_the_other_door_opens_no_closed_one(sign_in: SignIn, town: Town) -> None:
+    browser = sign_in("owner@aurora.example")
+    browser.get("/help/billing/new")
+    browser.submit("/help/billing/draft", summary="About an invoice")
+    page = browser.get(f"{NEW}?draft={town.scalars(select(Draft))[0].id}")
+    assert not [form for form in page.forms if form.has("summary")]
 
 
 def test_filed_for_another_organization_it_waits_no_more(town: Town, sign_in: SignIn) -> None:
