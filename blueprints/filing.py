@@ -120,8 +120,10 @@ def save_draft(door: str) -> Answer:
 def drafts() -> Answer:
     waiting = waiting_of(actor(), now=clock.now())
     ids = {one.draft.id for one in waiting}
-    drafts = [draft for draft in drafts_of(actor()) if draft.id not in ids]
-    return page("tickets/drafts.html", drafts=drafts, waiting=waiting, doors={d.value: d.label for d in DoorName})
+    every = drafts_of(actor())
+    drafts = [draft for draft in every if draft.id not in ids]
+    doors = {d.value: d.label for d in DoorName}
+    return page("tickets/drafts.html", latest=every[0] if every else None, drafts=drafts, waiting=waiting, doors=doors)
 
 
 @bp.post("/help/drafts/<number:id>/file")

@@ -172,6 +172,16 @@ def test_a_text_that_waits_is_opened_again(owner: Browser) -> None:
         written_on(owner.get(ways[0]))
 
 
+def test_the_list_of_drafts_is_empty_only_without_any(owner: Browser) -> None:
+    page = owner.get("/help/drafts")
+    assert "Waiting for a plan" in page.main
+    assert "Nothing is waiting" not in page.main
+    assert page.at("draft-state").startswith("Draft saved")
+    owner.submit(next(form.action for form in page.forms if form.action.endswith("/discard")))
+    assert "Nothing is waiting" in owner.page.main
+    assert owner.page.at("draft-state") == "No drafts"
+
+
 def test_a_draft_written_for_later_is_opened_again(writer: Browser) -> None:
     writer.submit("/help/technical/draft", **TYPED)
     for where in ("/help/drafts", NEW, "/help"):
