@@ -23,6 +23,8 @@ from models.waiting import ask_billing, wait_for_plan, waiting_of
 
 bp = Blueprint("filing", __name__)
 
+# What the address may choose beside the text: the page asks so for what hangs on a choice.
+ASKED = ("organization", "cluster", "severity", "environment", "version", "filled")
 DOOR = "<any(technical, billing):door>"
 
 
@@ -31,7 +33,7 @@ DOOR = "<any(technical, billing):door>"
 def new(door: str) -> Answer:
     name = DoorName(door)
     draft, fields, files = kept(door)
-    asked = {part: request.args[part] for part in ("organization", "cluster", "severity") if part in request.args}
+    asked = {part: request.args[part] for part in ASKED if part in request.args}
     about = about_payment() if name is DoorName.BILLING else None
     if about is not None:
         draft, fields, files = None, about, []
@@ -96,12 +98,10 @@ def _refused(door: str, sheet: Sheet) -> Answer:
 @bp.post(f"/help/{DOOR}/organization")
 @requires(Permission.HELP)
 def use_organization(door: str) -> Answer:
-    """Take over another organization or cluster without JavaScript: what hangs on it is filled anew."""
+    """Take over another organization or cluster without JavaScript, as the page does by itself with it."""
     draft = keep_typed(door)
-    fields = dict(draft.fields)
-    for part in ("environment", "version"):
-        fields.pop(part, None)
-    draft.fields = fields
+    asked = {part: request.form[part] for part in ASKED if part in request.form}
+    draft.fields = Sheet(DoorName(door), MultiDict(draft.fields), asked=asked).refilled(draft.fields)
     db.session.commit()
     return see_other(f"/help/{door}/new?draft={draft.id}")
 

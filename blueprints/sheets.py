@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
@@ -18,12 +20,13 @@ from models.choices import ListName
 from models.drafts import Draft
 from models.explanations import Explanation, explain
 from models.filing import Filing, check_gate, facts_for, offer, plan_of
-from models.organizations import ClusterLine, Organization, cluster_for, memberships_of
+from models.organizations import Cluster, ClusterLine, Organization, cluster_for, memberships_of
 from models.promises import due
 from models.tickets import Ticket
 from models.waiting import waiting_of
 
-NO_CLUSTER = "none"
+# What a cluster fills in, and which one did.
+_FILLED = ("environment", "version", "filled")
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,10 @@ class Sheet:
         self._switched = self._asked.get("organization", "") != self._given.get("organization", "")
         for part, value in self._asked.items():
             self._given.setlist(part, [value])
+        # A page that asks says all that is chosen on it: what it leaves out is chosen nowhere.
+        for part in ("environment", "severity") if "filled" in self._asked else ():
+            if part not in self._asked:
+                self._given.poplist(part)
         slug, wanted = self._given.get("organization"), self._given.get("cluster", "")
         if "cluster" in self._asked and "organization" not in self._asked:
             named = cluster_for(actor(), wanted)
@@ -116,11 +123,37 @@ class Sheet:
         return self.entitled[0] if self.entitled else None
 
     def _fill_from_cluster(self) -> None:
+        """Fill in what is known of a cluster chosen anew, and empty what the one before it had filled in.
+
+        The form carries the cluster that filled its fields: what was chosen by hand, or changed since, stays.
+        """
+        before, here = self._given.get("filled", ""), str(self.cluster.id) if self.cluster else ""
+        if self._asked and before != here:
+            self._empty_what_came_from(before)
+            self._given.poplist("filled")
         if self.cluster is None:
             return
-        for part, value in (("environment", self.cluster.environment), ("version", self.cluster.version)):
-            if value and (part not in self._given or "cluster" in self._asked):
+        anew = before != here and not {"cluster", "filled"}.isdisjoint(self._asked)
+        for part, value in _known_of(self.cluster):
+            if value and (anew or part not in self._given):
                 self._given.setlist(part, [value])
+                self._given.setlist("filled", [here])
+
+    def _empty_what_came_from(self, cluster: str) -> None:
+        known = cluster_for(actor(), cluster)
+        for part, value in _known_of(known) if known else ():
+            if self._given.get(part) == value:
+                self._given.poplist(part)
+
+    @property
+    def filled(self) -> str:
+        """The id of the cluster from which fields were filled in; "" for none."""
+        return self._given.get("filled", "")
+
+    def refilled(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a draft's fields with what hangs on the cluster as it stands now."""
+        kept = {part: value for part, value in fields.items() if part not in _FILLED}
+        return kept | {part: self._given.getlist(part) for part in _FILLED if part in self._given}
 
     def _clear_severity(self) -> None:
         """Clear a severity that the organization's plan does not offer, and say so (product rule 6.3)."""
@@ -241,6 +274,10 @@ class Sheet:
         if choice is None or choice.by is None:
             return f"{key} created. You get an email when we reply."
         return f"{key} created. We will reply by {wording.inside(wording.moment(choice.by, zone_here(), self._now))}."
+
+
+def _known_of(cluster: Cluster | ClusterLine) -> tuple[tuple[str, str], ...]:
+    return ("environment", cluster.environment), ("version", cluster.version)
 
 
 def _words(cluster: ClusterLine) -> str:

@@ -50,6 +50,9 @@ def test_choices_fill_what_hangs_on_them_and_send_no_text(visit: Visit, watch: W
     page.get_by_label("TiDB Cloud Org").select_option("aurora-games")
     expect(page.locator("#severity-field")).to_contain_text("S4 is not offered here")
     expect(page.locator("#promise")).to_contain_text("Closed for Aurora Games")
+    # What a cluster of the other organization filled in goes with it.
+    expect(page.get_by_role("radio", name="Staging", exact=True)).not_to_be_checked()
+    expect(page.get_by_label("Affects versions")).to_have_value("")
     expect(page.get_by_label("Description")).to_have_value(TEXT)
     expect(page.get_by_label("Summary")).to_have_value("One cluster")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import SignIn
 from factories import AURORA, LUMEN, NORTHWIND, Town
-from page import Browser
+from page import Browser, Page
 from sqlalchemy import select
 
 from models.catalogue import Severity
@@ -113,6 +113,40 @@ def test_switching_the_organization_without_javascript_fills_its_lists(sign_in: 
     page = partner.submit("/help/technical/organization", organization=NORTHWIND)
     partner.submit("/help/technical/new", severity="S1", environment="Production")
     assert town.count(Ticket) == 1
+
+
+def chosen(page: Page) -> tuple[str, str]:
+    form = page.find("/help/technical/new")[0]
+    return form.value_of("environment"), form.value_of("version")
+
+
+def test_what_a_cluster_filled_in_goes_with_it_and_what_was_chosen_stays(sign_in: SignIn, town: Town) -> None:
+    partner, use = sign_in("partner@consult.example"), "/help/technical/organization"
+    cluster = town.clusters(NORTHWIND)[0]
+    known = (cluster.environment, cluster.version)
+    other = next(e for e in ("Development", "Staging") if e != cluster.environment)
+    partner.get("/help/technical/new")
+    byhand = {"environment": other, "version": "v6.5.12"}
+    assert chosen(partner.submit(use, **byhand)) == (other, "v6.5.12"), "no cluster, nothing to fill in"
+    assert chosen(partner.submit(use, cluster=str(cluster.id))) == known
+    assert chosen(partner.submit(use, environment=other)) == (other, cluster.version), "changed since"
+    assert chosen(partner.submit(use, organization=AURORA)) == (other, "")
+    assert chosen(partner.submit(use, organization=NORTHWIND, cluster="")) == (other, "")
+    assert chosen(partner.submit(use, cluster=str(cluster.id))) == known
+    partner.submit("/help/technical/new", organization=AURORA, cluster="", status=422)
+    assert chosen(partner.page) == known, "nothing changes by itself"
+    assert chosen(partner.submit(use)) == ("", "")
+
+
+def test_the_page_asks_for_the_same_when_another_organization_is_chosen(sign_in: SignIn, town: Town) -> None:
+    partner = sign_in("partner@consult.example")
+    cluster = town.clusters(NORTHWIND)[0]
+    page = partner.get(f"/help/technical/new?organization={NORTHWIND}&cluster={cluster.id}&filled=&version=")
+    assert chosen(page) == (cluster.environment, cluster.version)
+    filled = page.find("/help/technical/new")[0].value_of("filled")
+    form = f"/help/technical/new?organization={AURORA}&filled={filled}"
+    assert chosen(partner.get(f"{form}&environment={cluster.environment}&version={cluster.version}")) == ("", "")
+    assert chosen(partner.get(f"{form}&environment=Development&version=v6.5.12")) == ("Development", "v6.5.12")
 
 
 def test_a_closed_door_is_explained_and_keeps_what_was_written(sign_in: SignIn, town: Town) -> None:
