@@ -6,12 +6,12 @@ from flask import Blueprint, request
 from werkzeug.datastructures import MultiDict
 
 from blueprints.access import actor, held, let_go, requires
-from blueprints.pages import Answer, invalid, page, see_other
+from blueprints.pages import Answer, invalid, page, see_other, unsent
 from blueprints.sheets import Sheet, explained_door
 from blueprints.tills import about_payment
 from blueprints.uploads import SentBefore, check_first, given_key, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
-from models.attachments import count_for, discard, draft_to_send, own_draft_and_files, remove_file
+from models.attachments import Attachment, count_for, discard, draft_to_send, own_draft_and_files, remove_file
 from models.base import NotFound, Refused
 from models.catalogue import DoorName
 from models.drafts import Draft, drafts_of, own_draft
@@ -91,8 +91,13 @@ def _refused(door: str, sheet: Sheet) -> Answer:
         wait_for_plan(draft, sheet.organization, now=clock.now())
     reading()
     _, _, files = kept(door)
+    return _answer(sheet, draft, files)
+
+
+def _answer(sheet: Sheet, draft: Draft, files: list[Attachment]) -> Answer:
     form = sheet.bound
-    return invalid("tickets/new.html", sheet=sheet, form=form, files=files, draft=draft, preview="")
+    say = unsent if sheet.kept and not form.errors else invalid
+    return say("tickets/new.html", sheet=sheet, form=form, files=files, draft=draft, preview="")
 
 
 @bp.post(f"/help/{DOOR}/organization")
@@ -151,7 +156,7 @@ def file_waiting(id: int) -> Answer:  # noqa: A002 (the name in the address)
 
 def _shown_again(sheet: Sheet, draft: Draft) -> Answer:
     _, files = own_draft_and_files(actor(), draft.id)
-    return invalid("tickets/new.html", sheet=sheet, form=sheet.bound, files=files, draft=draft, preview="")
+    return _answer(sheet, draft, files)
 
 
 @bp.post("/help/drafts/<number:id>/billing")

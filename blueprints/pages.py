@@ -62,6 +62,11 @@ def invalid(template: str, **values: Any) -> Answer:  # noqa: ANN401
     return make_response(render_template(template, form_has_errors=True, **values), 422)
 
 
+def unsent(template: str, **values: Any) -> Answer:  # noqa: ANN401
+    """Answer the page of a text that was kept, since it could not be sent yet; nothing in it is wrong: 422."""
+    return make_response(render_template(template, **values), 422)
+
+
 def conflict(template: str, **values: Any) -> Answer:  # noqa: ANN401
     """Answer the page with both versions, since somebody else was quicker: 409."""
     return make_response(render_template(template, form_has_errors=True, **values), 409)

@@ -83,6 +83,8 @@ class Sheet:
         self.organizations = [m.organization for m in memberships_of(actor())]
         self.entitled = [o for o in self.organizations if self._opens(o)]
         self.severity_cleared = ""
+        # Why the text was kept instead of filed.
+        self.kept = ""
         self._settle()
 
     def _opens(self, organization: Organization) -> bool:
@@ -92,7 +94,6 @@ class Sheet:
 
     def _settle(self) -> None:
         """Find the organization and the cluster that the form is about, and what hangs on them."""
-        self._switched = self._asked.get("organization", "") != self._given.get("organization", "")
         for part, value in self._asked.items():
             self._given.setlist(part, [value])
         # A page that asks says all that is chosen on it: what it leaves out is chosen nowhere.
@@ -161,7 +162,7 @@ class Sheet:
         if chosen and chosen not in {s.value for s in self.offer.severities} and chosen in {s.value for s in Severity}:
             if not self._asked and self.offer.open:
                 return  # a forged value of an open door is refused with an error, not cleared
-            if not (self._asked and self._switched) and chosen in {choice.value for choice in self.wished}:
+            if not self.offer.open and chosen in {choice.value for choice in self.wished}:
                 return  # what a text waits to be filed with behind a closed door
             self.severity_cleared = f"{chosen} is not offered here, so the choice is cleared."
             self._given.poplist("severity")
@@ -241,12 +242,19 @@ class Sheet:
         return self.offer.plan
 
     def valid(self) -> bool:
-        """Validate the bound form and the gate together, so that every error shows at once."""
+        """Validate the bound form and the gate together, so that every error shows at once.
+
+        That a plan does not open the door is no error of the form: the text is kept until one does.
+        """
         fine = self.bound.validate_all()
         try:
             check_gate(self.door, self.organization, self.offer.catalogue)
         except Refused as refused:
-            self.bound.organization.errors, self.bound.severity.errors = [refused.reason], []
+            self.bound.severity.errors = []
+            if self.organization is None:
+                self.bound.organization.errors = [refused.reason]
+            else:
+                self.kept, self.bound.organization.errors = refused.reason, []
             return False
         return fine
 

@@ -46,9 +46,12 @@ def test_choices_fill_what_hangs_on_them_and_send_no_text(visit: Visit, watch: W
     expect(page.locator("#promise")).to_contain_text("24 business hours")
     expect(page.get_by_role("status").filter(has=page.locator("#promise"))).to_be_visible()
 
-    # The severity goes with the plan: on Basic none is offered, and the page says why before anybody writes on.
+    # Basic opens no door: the page says so before anybody writes on, and keeps the severity for a plan that does.
     page.get_by_label("TiDB Cloud Org").select_option("aurora-games")
-    expect(page.locator("#severity-field")).to_contain_text("S4 is not offered here")
+    expect(page.locator("#severity-field")).to_contain_text("is on the Basic plan")
+    expect(page.locator("#severity-field")).not_to_contain_text("not offered here")
+    expect(page.get_by_role("radio", name=re.compile("^Severity S4"))).to_be_checked()
+    expect(page.locator("#send")).to_have_text("Keep it until a plan opens it")
     expect(page.locator("#promise")).to_contain_text("Closed for Aurora Games")
     # What a cluster of the other organization filled in goes with it.
     expect(page.get_by_role("radio", name="Staging", exact=True)).not_to_be_checked()

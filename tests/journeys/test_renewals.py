@@ -84,8 +84,12 @@ def test_a_text_that_waited_for_a_plan_is_filed_by_one_click(shop: Shop, shop_po
     page.get_by_label("Description").fill("Since Monday, in the evening.")
     page.get_by_label("Production", exact=True).check()
     page.get_by_role("radio", name="S2").check()
-    page.get_by_role("button", name="Create ticket", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("Aurora Games is on the Basic plan")
+    page.get_by_role("button", name="Keep it until a plan opens it").click()
+    expect(page.locator("#kept")).to_contain_text("Nothing is filed yet")
+    expect(page.locator("#organization-hint")).to_contain_text("Aurora Games is on the Basic plan")
+    if scripts:
+        expect(page.locator("#kept")).to_be_focused()
+        assert problems(page, page.url) == []
     page.goto(f"{AURORA}/support")
     expect(page.get_by_role("region", name="Waiting for a plan")).to_contain_text("Logins take four seconds")
     if scripts:
