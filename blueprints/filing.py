@@ -24,7 +24,7 @@ from models.waiting import ask_billing, wait_for_plan, waiting_of
 bp = Blueprint("filing", __name__)
 
 # What the address may choose beside the text: the page asks so for what hangs on a choice.
-ASKED = ("organization", "cluster", "severity", "environment", "version", "filled")
+ASKED = ("organization", "cluster", "severity", "impact", "environment", "version", "filled")
 DOOR = "<any(technical, billing):door>"
 
 

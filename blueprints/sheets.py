@@ -97,7 +97,7 @@ class Sheet:
         for part, value in self._asked.items():
             self._given.setlist(part, [value])
         # A page that asks says all that is chosen on it: what it leaves out is chosen nowhere.
-        for part in ("environment", "severity") if "filled" in self._asked else ():
+        for part in ("environment", "severity", "impact") if "filled" in self._asked else ():
             if part not in self._asked:
                 self._given.poplist(part)
         slug, wanted = self._given.get("organization"), self._given.get("cluster", "")
@@ -251,6 +251,8 @@ class Sheet:
             check_gate(self.door, self.organization, self.offer.catalogue)
         except Refused as refused:
             self.bound.severity.errors = []
+            if isinstance(self.bound, TechnicalForm):
+                self.bound.impact.errors = []  # asked once a plan lets it be filed
             if self.organization is None:
                 self.bound.organization.errors = [refused.reason]
             else:

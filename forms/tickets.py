@@ -14,7 +14,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.validators import AnyOf, DataRequired, InputRequired, Length, NoneOf, Optional
+from wtforms.validators import AnyOf, DataRequired, InputRequired, Length, NoneOf, Optional, ValidationError
 
 from forms.base import Form, choices, stripped, tidied
 from models.catalogue import Severity
@@ -95,8 +95,14 @@ class TechnicalForm(_TicketForm):
             AnyOf([s.value for s in Severity], "Choose one of S1, S2, S3, S4."),
         ],
     )
+    impact = BooleanField("Production is down or cannot be used, and you can reach me or my team")
     components = SelectMultipleField("Components", validate_choice=False)
     version = SelectField("Affects versions", validate_choice=False)
+
+    def validate_impact(self, field: BooleanField) -> None:
+        """Refuse S1 without its confirmation: it calls an engineer, at night as well."""
+        if self.severity.data == Severity.S1.value and not field.data:
+            raise ValidationError("Confirm that production is down or cannot be used, or choose another severity.")
 
     def offer_lists(self, environments: list[str], components: list[str], versions: list[str]) -> None:
         """List what the administrator's lists offer."""

@@ -116,7 +116,7 @@ _ALL = (
 def ask_billing(draft: Draft) -> None:
     """Turn the waiting text into one for the door that is open on every plan; its files and its key stay with it."""
     fields: dict[str, Sequence[str]] = dict(draft.fields)
-    for technical in ("environment", "components", "version", "filled", "severity"):
+    for technical in ("environment", "components", "version", "filled", "severity", "impact"):
         fields.pop(technical, None)
     draft.fields, draft.place = fields, DoorName.BILLING.value
     draft.waits_for_id = draft.waits_since = None

@@ -35,7 +35,7 @@ def test_a_post_files_just_what_the_catalogue_offers(
     browser = sign_in(email)
     filed = 0
     for severity in [*(s.value for s in Severity), "S0", "S5", "s2", "", "S2 ", None]:
-        sent = WORDS | {"organization": house} | ({} if severity is None else {"severity": severity})
+        sent = WORDS | {"organization": house, "impact": "y"} | ({} if severity is None else {"severity": severity})
         answer = browser.post(f"/help/{door.value}/new", sent)
         good = severity in set(Severity) and offers(plan, door, Severity(severity))
         filed += good

@@ -193,7 +193,7 @@ def file_request(page: Page, summary: str, severity: str = "S3", door: str = "te
         "description": "It fails since this morning.",
         "environment": "Production",
         "severity": severity,
-    }
+    } | ({"impact": "y"} if severity == "S1" else {})
     answer = page.request.post(f"/help/{door}/new", form=given | more)
     key = answer.url.rpartition("/")[2]
     if not answer.ok or "-" not in key:

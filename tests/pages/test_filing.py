@@ -77,6 +77,28 @@ def test_every_missing_answer_is_named_at_once_and_every_word_kept(lumen: Browse
     assert town.count(Ticket) == 0
 
 
+def test_s1_asks_for_a_confirmed_production_impact(lumen: Browser, town: Town) -> None:
+    lumen.get("/help/technical/new")
+    page = lumen.submit("/help/technical/new", **(TECHNICAL | {"severity": "S1"}), status=422)
+    assert page.errors == ["Confirm that production is down or cannot be used, or choose another severity."]
+    assert [a.get("href") for a in page.all(id="errors")[0].iter("a")] == ["#impact"]
+    form = page.find("/help/technical/new")[0]
+    assert (form.value_of("severity"), form.value_of("description")) == ("S1", "Since 13:40 UTC.\r\nError 9005")
+    assert town.count(Ticket) == 0
+    page = lumen.submit("/help/technical/draft", impact="y")
+    assert lumen.get("/help/technical/new").find("/help/technical/new")[0].value_of("impact") == "y"
+    lumen.submit("/help/technical/new")
+    assert town.ticket("TECH-1").severity is Severity.S1
+    assert not lumen.get("/help/billing/new").find("/help/billing/new")[0].has("impact")
+
+
+@pytest.mark.parametrize("severity", ["S2", "S3", "S4"])
+def test_no_other_severity_asks_for_it(lumen: Browser, town: Town, severity: str) -> None:
+    lumen.get("/help/technical/new")
+    lumen.submit("/help/technical/new", **(TECHNICAL | {"severity": severity}))
+    assert town.count(Ticket) == 1
+
+
 @pytest.mark.parametrize(("length", "status"), [(65_536, 200), (65_537, 422)])
 def test_a_description_has_room_for_64_kilobytes(lumen: Browser, town: Town, length: int, status: int) -> None:
     lumen.get("/help/billing/new")
@@ -111,7 +133,7 @@ def test_switching_the_organization_without_javascript_fills_its_lists(sign_in: 
     assert "Basic plan" in page.at("organization-hint")
     assert page.find("/help/technical/new")[0].value_of("description") == "Since 13:40 UTC.\r\nError 9005"
     page = partner.submit("/help/technical/organization", organization=NORTHWIND)
-    partner.submit("/help/technical/new", severity="S1", environment="Production")
+    partner.submit("/help/technical/new", severity="S1", impact="y", environment="Production")
     assert town.count(Ticket) == 1
 
 
@@ -145,6 +167,9 @@ def test_the_page_asks_for_the_same_when_another_organization_is_chosen(sign_in:
     assert chosen(page) == (cluster.environment, cluster.version)
     filled = page.find("/help/technical/new")[0].value_of("filled")
     form = f"/help/technical/new?organization={AURORA}&filled={filled}"
+    for ticked in ("", "y"):
+        page = partner.get(f"{form}&severity=S1" + (f"&impact={ticked}" if ticked else ""))
+        assert page.find("/help/technical/new")[0].value_of("impact") == ticked, "what is ticked stays"
     assert chosen(partner.get(f"{form}&environment={cluster.environment}&version={cluster.version}")) == ("", "")
     assert chosen(partner.get(f"{form}&environment=Development&version=v6.5.12")) == ("Development", "v6.5.12")
 

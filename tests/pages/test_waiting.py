@@ -102,6 +102,19 @@ def test_it_is_checked_anew(owner: Browser, town: Town) -> None:
     assert "wrote this before the plan allowed it" in page.main
 
 
+def test_an_s1_that_waited_asks_whether_production_is_down(owner: Browser, town: Town) -> None:
+    owner.get(NEW)
+    owner.get(next(link for link in owner.page.links() if link.startswith(f"{NEW}?draft=")))
+    page = owner.submit(NEW, severity="S1", status=422)
+    assert not page.errors, "nothing is asked while it cannot be filed"
+    upgrade(owner)
+    page = owner.submit(file_it(owner), status=422)
+    assert page.errors == ["Confirm that production is down or cannot be used, or choose another severity."]
+    assert page.find(NEW)[0].value_of("severity") == "S1"
+    assert town.count(Ticket) == 0
+    assert owner.submit(NEW, impact="y").h1 == "Zebra login is slow"
+
+
 def test_filing_it_while_the_door_is_closed_keeps_it(owner: Browser, town: Town) -> None:
     draft = town.scalars(select(Draft))[0]
     answer = owner.post(f"/help/drafts/{draft.id}/file", {"key": draft.key})
@@ -228,7 +241,7 @@ def test_filed_for_another_organization_it_waits_no_more(town: Town, sign_in: Si
     assert "Waiting for a plan" in partner.get(f"/console/{AURORA}/support").main
     draft = town.scalars(select(Draft))[0]
     partner.get(f"{NEW}?draft={draft.id}")
-    page = partner.submit(NEW, organization=NORTHWIND, severity="S1")
+    page = partner.submit(NEW, organization=NORTHWIND, severity="S1", impact="y")
     assert page.h1 == "Zebra login is slow"
     assert "before the plan allowed it" not in page.main, "another organization's plan is nobody's business here"
     assert "Waiting for a plan" not in partner.get(f"/console/{AURORA}/support").main
