@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from models.catalogue import Catalogue, DoorName, PlanName, Severity, Target
 from models.organizations import Organization
@@ -29,32 +29,43 @@ class Affected:
 
 @dataclass(frozen=True)
 class Impact:
-    """What is lost: services, targets by severity (now, then), and the open requests that they concern."""
+    """What is lost: services, targets by severity (now, then), and the open requests that they concern.
+
+    The open ones are counted for the whole organization, since its plan is theirs as well; `seen` are the reader's.
+    """
 
     services: Sequence[str]
     targets: Sequence[tuple[Severity, Target | None, Target | None]]
     tickets: Sequence[Affected]
+    open_by: Sequence[tuple[Severity, int]]
     open_technical: int
+    seen: int
     door_closes: bool
 
 
 def impact_of(scope: Tickets, organization: Organization, plan: PlanName, terms: Catalogue) -> Impact:
-    """Return what the change to the lower plan means; the requests are those that the reader sees, gravest first."""
+    """Return what the change to the lower plan means; the requests it names are those that the reader sees."""
     present, door = PlanName(organization.plan), DoorName.TECHNICAL
 
     def pair(severity: Severity) -> tuple[Target | None, Target | None]:
         return terms.target(present, door, severity), terms.target(plan, door, severity)
 
-    here = scope.condition & (Ticket.organization_id == organization.id) & Ticket.state.in_(ACTIVE)
-    mine = here & (Ticket.door == door)
+    here = (Ticket.organization_id == organization.id) & Ticket.state.in_(ACTIVE) & (Ticket.door == door)
     found = scope.session.scalars(
-        select(Ticket).where(mine).order_by(Ticket.severity, Ticket.updated_at.desc()).limit(SHOWN_MOST)
+        select(Ticket)
+        .where(scope.condition, here)
+        .order_by(Ticket.severity, Ticket.updated_at.desc())
+        .limit(SHOWN_MOST)
     )
     tickets = [Affected(ticket, *pair(ticket.severity)) for ticket in found.unique()]
+    counted = select(Ticket.severity, func.count(Ticket.id), func.sum(case((scope.condition, 1), else_=0))).where(here)
+    by = scope.session.execute(counted.group_by(Ticket.severity).order_by(Ticket.severity)).all()
     return Impact(
         services=[one.name for one in terms.services if present in one.plans and plan not in one.plans],
         targets=[(severity, *pair(severity)) for severity in Severity if pair(severity)[0] != pair(severity)[1]],
         tickets=tickets,
-        open_technical=scope.session.scalar(select(func.count(Ticket.id)).where(mine)) or 0,
+        open_by=[(severity, count) for severity, count, _ in by],
+        open_technical=sum(count for _, count, _ in by),
+        seen=sum(int(seen) for *_, seen in by),
         door_closes=not terms.opens(plan, door),
     )

@@ -18,7 +18,7 @@ from extensions import outside
 from models.cards import Card
 from models.catalogue import DoorName, PlanName, Severity
 from models.invoices import Invoice
-from models.organizations import Organization
+from models.organizations import Organization, Visibility
 from models.purchases import VISA, buy
 from models.subscriptions import Subscription, Term
 
@@ -135,6 +135,28 @@ def test_a_downgrade_shows_what_is_lost_on_the_real_requests_and_begins_later(to
     assert "No change of the plan is scheduled" in owner.get(
         owner.post(f"{BASE}/keep-plan", {}).headers["Location"]
     ).at("flash")
+
+
+def test_a_downgrade_counts_the_requests_that_its_reader_may_not_see(town: Town, sign_in: SignIn) -> None:
+    town.set_house(LUMEN, visibility=Visibility.OWN)
+    reader = sign_in("billing@lumen.example")
+    assert "0 technical No technical request is open: nothing that runs is touched." in " ".join(
+        reader.get(f"{BASE}/downgrade/basic").main.split()
+    )
+    secret = town.file(severity=Severity.S1, summary="The vault is open", confidential=True)
+    town.file(severity=Severity.S2)
+    town.file(severity=Severity.S2)
+    page = reader.get(f"{BASE}/downgrade/basic")
+    assert "3 technical: 1 S1, 2 S2" in page.main
+    assert "3 that you may not see are open. They stay open and keep the terms" in page.main
+    assert "nothing that runs is touched" not in page.main
+    assert secret not in page.main
+    assert "The vault is open" not in page.main
+    mine = town.file("billing@lumen.example", severity=Severity.S3)
+    page = reader.get(f"{BASE}/downgrade/basic")
+    assert "4 technical: 1 S1, 2 S2, 1 S3" in page.main
+    assert "3 more that you may not see are open as well." in page.main
+    assert f"/requests/{mine}" in page.links()
 
 
 def test_a_first_month_is_called_free_only_where_it_is(town: Town, sign_in: SignIn, owner: Browser) -> None:
