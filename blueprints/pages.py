@@ -294,9 +294,12 @@ def why_none(ticket: Ticket | Line) -> str:
     return f"{ticket.plan.label} plan"
 
 
-def face_of(ticket: Ticket | Line, zone: ZoneInfo, now: datetime, *, staff: bool = False) -> ClockFace:
+def face_of(
+    ticket: Ticket | Line, zone: ZoneInfo, now: datetime, *, staff: bool = False, paper: bool = False
+) -> ClockFace:
     """Return how the ticket's promise reads now."""
-    return face(ticket.target, zone, now, why=why_none(ticket), staff=staff, done=ticket.state not in ACTIVE)
+    done = ticket.state not in ACTIVE
+    return face(ticket.target, zone, now, why=why_none(ticket), staff=staff, done=done, paper=paper)
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,8 @@ def print_view(key: str) -> Answer:
         ticket=ticket,
         timeline=timeline_of(ticket, internal=False, most=2000, scope=tickets_of(actor())),
         participants=participants_of(ticket),
-        face=face_of(ticket, zone_here(), clock.now()),
+        now=clock.now(),
+        face=face_of(ticket, zone_here(), clock.now(), paper=True),
     )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from models import wording
 from models.promises import ResponseTarget
-from models.wording import HOUR, duration, inside, moment
+from models.wording import HOUR, dated, duration, inside, moment
 
 SOON = timedelta(minutes=60)
 NEAR = 6 * HOUR
+# How a point in time reads for whoever looks.
+Told = Callable[[datetime], str]
 
 
 @dataclass(frozen=True)
@@ -45,48 +49,50 @@ def face(
     why: str = "",
     staff: bool = False,
     done: bool = False,
+    paper: bool = False,
 ) -> ClockFace:
     """Return the face of a promise in the reader's zone, or of none with `why` there is none ("Basic plan").
 
     Time until and after the due moment is calendar time, which is what people wait; what was used of a promise is
     counted time, which is what was promised. `staff` chooses the words for the desk; `done` says that nobody waits for
-    a reply any more.
+    a reply any more; on `paper`, which is read on another day, moments have their date.
     """
+    told: Told = partial(dated, zone=zone) if paper else partial(moment, zone=zone, now=now)
     if promise is None:
         return ClockFace("none", "minus", "No target", why, None)
     if promise.met_at is not None:
-        return _answered(promise, promise.met_at, zone, now)
+        return _answered(promise, promise.met_at, told)
     if done:
-        return _unanswered(promise.due_at, zone, now)
+        return _unanswered(promise.due_at, told)
     if promise.due_at is None:
         left = timedelta(minutes=promise.minutes, seconds=-promise.counted_seconds)
         waits = "when the customer replies" if staff else "when you reply"
         return ClockFace("paused", "circle-pause", "Paused", f"{wording.hours(left)} left {waits}", None)
     if promise.paused_at is not None:
         # It was late before the customer was asked: it grows no later.
-        late, was = duration(promise.paused_at - promise.due_at), inside(moment(promise.due_at, zone, now))
+        late, was = duration(promise.paused_at - promise.due_at), inside(told(promise.due_at))
         return ClockFace("paused", "circle-pause", f"Paused, late by {late}", f"Was due {was}", promise.due_at)
-    return _running(promise.due_at, zone, now)
+    return _running(promise.due_at, now, told)
 
 
-def _unanswered(due_at: datetime | None, zone: ZoneInfo, now: datetime) -> ClockFace:
+def _unanswered(due_at: datetime | None, told: Told) -> ClockFace:
     """Return the face of a promise whose request was resolved or closed without a reply."""
     if due_at is None:
         return ClockFace("none", "minus", "No reply given", "Resolved or closed before one was due", None)
-    return ClockFace("missed", "triangle-alert", "Missed", f"Was due {inside(moment(due_at, zone, now))}", due_at)
+    return ClockFace("missed", "triangle-alert", "Missed", f"Was due {inside(told(due_at))}", due_at)
 
 
-def _answered(promise: ResponseTarget | Standing, met_at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:
+def _answered(promise: ResponseTarget | Standing, met_at: datetime, told: Told) -> ClockFace:
     at = promise.due_at
     if at is not None and met_at > at:
         late = f"Missed by {duration(met_at - at)}"
-        return ClockFace("missed", "triangle-alert", late, f"Was due {inside(moment(at, zone, now))}", at)
+        return ClockFace("missed", "triangle-alert", late, f"Was due {inside(told(at))}", at)
     taken = wording.hours(timedelta(seconds=promise.counted_seconds))
-    return ClockFace("met", "circle-check", f"Met in {taken}", f"Replied {inside(moment(met_at, zone, now))}", at)
+    return ClockFace("met", "circle-check", f"Met in {taken}", f"Replied {inside(told(met_at))}", at)
 
 
-def _running(at: datetime, zone: ZoneInfo, now: datetime) -> ClockFace:
-    words = moment(at, zone, now)
+def _running(at: datetime, now: datetime, told: Told) -> ClockFace:
+    words = told(at)
     if now > at:
         return ClockFace("over", "triangle-alert", f"Late by {duration(now - at)}", f"Was due {inside(words)}", at)
     left = f"Due in {duration(at - now)}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 import time_machine
 from conftest import SignIn
 from factories import LUMEN, Town, now
-from page import Browser, Forged
+from page import Browser, Forged, Page
 from sqlalchemy import select
 
 from models.catalogue import DoorName, Severity
@@ -160,6 +161,20 @@ def test_the_print_view_has_all_messages_and_no_notes(lumen: Browser, town: Town
     page = lumen.get(f"/requests/{key}/print")
     assert "Public words" in page.main
     assert "Secret words" not in page.html
+
+
+def test_paper_names_the_date_of_everything(lumen: Browser, town: Town, sign_in: SignIn) -> None:
+    key = town.file()
+    pages = ((lumen, f"/requests/{key}/print"), (sign_in("agent@support.example"), f"/desk/{key}/print"))
+
+    def dates(page: Page) -> int:
+        assert not re.search("today|yesterday", page.main, re.IGNORECASE)
+        return len(re.findall(r"[A-Z][a-z]{2} \d+ [A-Z][a-z]{2} \d{4}, \d\d:\d\d", page.main))
+
+    assert [dates(browser.get(path)) for browser, path in pages] == [4, 4], "opened, printed, due, the message"
+    town.answer(key)
+    assert min(dates(browser.get(path)) for browser, path in pages) >= 5, "opened, printed, replied, two messages"
+    assert "Today, " in lumen.get(f"/requests/{key}").main
 
 
 def test_a_long_timeline_is_paged_and_nothing_is_lost(lumen: Browser, town: Town) -> None:
