@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from models import wording
 from models.promises import ResponseTarget
-from models.wording import HOUR, dated, duration, inside, moment
+from models.wording import HOUR, MINUTE, dated, duration, inside, moment
 
 SOON = timedelta(minutes=60)
 NEAR = 6 * HOUR
@@ -28,6 +29,9 @@ class Standing:
     met_at: datetime | None
     # Since when its clock stands.
     paused_at: datetime | None
+    started_at: datetime
+    around_the_clock: bool
+    pauses: Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,16 @@ def _answered(promise: ResponseTarget | Standing, met_at: datetime, told: Told) 
     if at is not None and met_at > at:
         late = f"Missed by {duration(met_at - at)}"
         return ClockFace("missed", "triangle-alert", late, f"Was due {inside(told(at))}", at)
-    taken = wording.hours(timedelta(seconds=promise.counted_seconds))
-    return ClockFace("met", "circle-check", f"Met in {taken}", f"Replied {inside(told(met_at))}", at)
+    return ClockFace("met", "circle-check", f"Met {_taken(promise, met_at)}", f"Replied {inside(told(met_at))}", at)
+
+
+def _taken(promise: ResponseTarget | Standing, met_at: datetime) -> str:
+    """Return in how much counted time a reply came; nobody who waited for hours reads that it came within a minute."""
+    length = timedelta(seconds=promise.counted_seconds)
+    if length >= MINUTE or promise.around_the_clock or met_at - promise.started_at < MINUTE:
+        return f"in {wording.hours(length)}"
+    # Business hours may have passed in a pause, so that there the same words would be wrong.
+    return "in under 1 business minute" if length or promise.pauses else "before business hours began"
 
 
 def _running(at: datetime, now: datetime, told: Told) -> ClockFace:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -91,7 +91,7 @@ _LINES = (
         _OPENERS.c.email_folded,
         _ASSIGNEES.c.name,
         _ASSIGNEES.c.email_folded,
-        *(_TARGETS.c[name] for name in ("minutes", "counted_seconds", "due_at", "met_at", "paused_at")),
+        *(_TARGETS.c[field.name] for field in fields(Standing)),
     )
     .join(_OPENERS, _OPENERS.c.id == _TICKETS.c.opener_id)
     .outerjoin(_ASSIGNEES, _ASSIGNEES.c.id == _TICKETS.c.assignee_id)

@@ -264,3 +264,28 @@ def test_the_face_of_a_clock_that_stands() -> None:
     missed.meet(NOON + 12 * MINUTE, UTC_HOURS)
     assert shown(missed, NOON + HOUR) == ("missed", "triangle-alert", "Missed by 12 min", "Was due today, 12:00")
     assert shown(None, NOON, why="Basic plan") == ("none", "minus", "No target", "Basic plan")
+
+
+def test_a_reply_before_business_hours_is_not_said_to_have_come_within_a_minute() -> None:
+    saturday = at("2027-06-05 10:00")
+    met = promise(start=saturday)
+    met.meet(saturday + 3 * HOUR, UTC_HOURS)
+    assert shown(met, saturday + 4 * HOUR)[:3] == ("met", "circle-check", "Met before business hours began")
+    quick = promise(start=saturday)
+    quick.meet(saturday + timedelta(seconds=40), UTC_HOURS)
+    assert shown(quick, saturday + HOUR)[2] == "Met in under 1 min"
+    opening = promise(start=saturday)
+    opening.meet(at("2027-06-07 09:00:30"), UTC_HOURS)
+    assert shown(opening, NOON)[2] == "Met in under 1 business minute"
+    night = promise(around_the_clock=True, start=saturday)
+    night.meet(saturday + 25 * MINUTE, UTC_HOURS)
+    assert shown(night, saturday + HOUR)[2] == "Met in 25 min"
+
+
+def test_business_hours_that_passed_while_the_customer_was_asked_are_not_called_to_come() -> None:
+    saturday = at("2027-06-05 10:00")
+    for around_the_clock, words in ((False, "Met in under 1 business minute"), (True, "Met in under 1 min")):
+        met = promise(around_the_clock=around_the_clock, start=saturday)
+        met.pause(saturday, UTC_HOURS)
+        met.meet(NOON + 3 * HOUR, UTC_HOURS)
+        assert shown(met, NOON + 4 * HOUR)[2] == words
