@@ -252,7 +252,7 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
         "severity": severity.value,
         "actor_name": message.data.get("actor") or "Support",
         "state_label": _label(state, staff=staff),
-        "promise": _promise(ticket, person, message.created_at, staff=staff),
+        "promise": _promise(ticket, severity, person, message.created_at, staff=staff),
         "changes": _changes(message, person, session, staff=staff),
         "waited": _waited(message, person),
         "split_from": message.data.get("split_from", ""),
@@ -305,8 +305,11 @@ def _label(state: TicketState, *, staff: bool) -> str:
     return state.desk_label if staff else state.label
 
 
-def _promise(ticket: Ticket, person: Person, now: datetime, *, staff: bool) -> str:
-    """Say how the promise of a first reply stands; nothing once it is answered, or the request done."""
+def _promise(ticket: Ticket, severity: Severity, person: Person, now: datetime, *, staff: bool) -> str:
+    """Say how the promise of a first reply stands; nothing once it is answered, or the request done.
+
+    `severity` is the one that the letter names: when there is another by now, a newer letter says what is due.
+    """
     target = ticket.target
     if target is None:
         # Product rule 8.8: requests without a promise say so.
@@ -315,6 +318,8 @@ def _promise(ticket: Ticket, person: Person, now: datetime, *, staff: bool) -> s
         return ""
     if target.due_at is None:
         return f"The response time is paused until {'the customer replies' if staff else 'you reply'}."
+    if severity is not ticket.severity:
+        return ""
     by = f"{stamp(target.due_at, person.time_zone, now)} ({person.time_zone})"
     if target.due_at < now:
         return f"The first reply was due by {by}, and is late."

@@ -17,11 +17,13 @@ from gateways.files_local import LocalFiles
 from gateways.letters import Letters
 from gateways.payments_sandbox import SandboxPayments
 from models.attachments import FileLimits, Upload, attach, store
+from models.catalogue import Severity
 from models.chores import BATCH, close_due, note_missed, sweep
 from models.conversations import answer, note, reply, resolve
 from models.drafts import Draft, drafts_of, keep_draft
 from models.entrance import ask_reset, make_link
 from models.events import Event, EventKind
+from models.handling import reclassify
 from models.letters import facts_of
 from models.organizations import Membership
 from models.orphans import drop_unused
@@ -29,7 +31,7 @@ from models.outbox import Letter, Message
 from models.outside import Undeliverable
 from models.people import Failure, OneTimeLink, Passwords, SignIn
 from models.seeds import person, plant, ticket_of_story
-from models.tickets import TicketState
+from models.tickets import Ticket, TicketState
 from models.wording import stamp
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
@@ -239,6 +241,26 @@ def test_the_promise_is_said_in_the_reader_s_zone(session: Session) -> None:
     message = letter_of(session, Letter.TICKET_FILED, "owner@harbor.example")
     facts = facts_of(message, session, BASE)
     assert facts["promise"] == "We will reply by Wed 25 Nov, 18:48 (Asia/Tokyo)."
+
+
+def test_a_letter_of_a_severity_that_is_no_more_states_no_due_time_of_another(session: Session) -> None:
+    to = "owner@harbor.example"
+    message = letter_of(session, Letter.TICKET_FILED, to)
+    ticket, agent = session.get_one(Ticket, message.ticket_id), person(session, "agent@support.example")
+    first, then = (one for one in (Severity.S1, Severity.S2, Severity.S3) if one is not ticket.severity)
+    reclassify(ticket, agent, first, "All writes fail.", now=NOW)
+    session.flush()
+    older = letter_of(session, Letter.TICKET_STATE, to)
+    assert facts_of(older, session, BASE)["promise"]
+    reclassify(ticket, agent, then, "Only some do.", now=NOW + MINUTE)
+    session.flush()
+    newer = letter_of(session, Letter.TICKET_STATE, to)
+    assert older.id != newer.id
+    assert facts_of(older, session, BASE)["promise"] == ""
+    assert f"to {first.value}" in facts_of(older, session, BASE)["changes"][0]
+    assert facts_of(newer, session, BASE)["promise"]
+    reclassify(ticket, agent, first, "All of them after all.", now=NOW + 2 * MINUTE)
+    assert facts_of(older, session, BASE)["promise"], "the same severity has the same due time"
 
 
 def test_a_request_without_a_promise_says_so(session: Session) -> None:
