@@ -15,6 +15,7 @@ from models.circles import is_blank
 from models.drafts import draft_of
 from models.people import agents_to_choose
 from models.permissions import Permission
+from models.ratings import may_rate
 from models.tickets import Ticket, tickets_of
 
 bp = Blueprint("live", __name__)
@@ -28,7 +29,13 @@ def request_changes(key: str) -> Answer:
     if (shown := _shown()) is None:
         return nothing()
     came = arrivals(ticket, shown, internal=False, scope=scope)
-    return polled("tickets/_live.html", came=came, base=f"/requests/{ticket.key}", **_facts(ticket, staff=False))
+    return polled(
+        "tickets/_live.html",
+        came=came,
+        base=f"/requests/{ticket.key}",
+        rateable=may_rate(ticket, clock.now()),
+        **_facts(ticket, staff=False),
+    )
 
 
 @bp.get("/desk/<key:key>/changes")

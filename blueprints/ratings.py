@@ -28,7 +28,8 @@ def edit(key: str) -> Answer:
 
 
 def _about(ticket: Ticket) -> dict[str, object]:
-    return {"open": may_rate(ticket, clock.now()), "said": rating_of(ticket)}
+    now = clock.now()
+    return {"open": may_rate(ticket, now), "final": ticket.is_final(now), "said": rating_of(ticket)}
 
 
 @bp.post("/requests/<key:key>/rating")

@@ -34,6 +34,7 @@ from models.organizations import memberships_of
 from models.people import Person
 from models.permissions import Permission
 from models.prose import cleaned
+from models.ratings import may_rate
 from models.tickets import Ticket, TicketState, participants_of, tickets_of
 from models.timelines import timeline_of
 
@@ -108,6 +109,7 @@ def _shown(ticket: Ticket, form: CommentForm | None = None, preview: str = "", *
         "files": files,
         "draft": draft,
         "final": ticket.is_final(clock.now()),
+        "rateable": may_rate(ticket, clock.now()),
         "held_until": ticket.held_until(clock.now()),
         "face": face_of(ticket, zone_here(), clock.now()),
         "promise": promise_view(ticket),

@@ -26,6 +26,7 @@ from models.payments import Payment, PaymentState
 from models.payments import words_of as words_of_payment
 from models.people import Person, digest
 from models.permissions import Permission, Role, allowed
+from models.ratings import was_answered
 from models.sales_letters import answered_facts, lead_facts, message_facts, reminder_facts
 from models.tickets import ACTIVE, Comment, Ticket, TicketState, tickets_of
 from models.waiting import words_of
@@ -242,6 +243,7 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
     if not staff and tickets_of(person).find(ticket.key) is None:
         raise Undeliverable("The person may no longer see this request.")
     state, severity = TicketState(message.data["state"]), Severity(message.data["severity"])
+    rated = state is TicketState.RESOLVED and not staff and was_answered(ticket)
     facts = {
         "key": ticket.key,
         "thread": ticket.thread,
@@ -259,7 +261,7 @@ def _ticket_facts(message: Message, person: Person | None, session: Session, bas
         "lost": message.data.get("lost", False),
         "holder": message.data.get("holder", ""),
         # A link to a page whose button posts: mail programs open links by themselves.
-        "rating_url": f"{base_url}/requests/{ticket.key}/rating" if state is TicketState.RESOLVED and not staff else "",
+        "rating_url": f"{base_url}/requests/{ticket.key}/rating" if rated else "",
     }
     if message.kind is Letter.TICKET_REMINDER:
         if ticket.state is not TicketState.WAITING:

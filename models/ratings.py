@@ -1,4 +1,7 @@
-"""What the customer says of the help: one to five stars for a resolved request, while it could still be reopened."""
+"""What the customer says of the help: one to five stars for a resolved request, while it could still be reopened.
+
+Where nobody has helped, nothing is asked.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from models.events import EventKind
 from models.notices import note_event
 from models.people import Person
 from models.prose import cleaned
-from models.tickets import Body, Ticket, TicketState
+from models.tickets import Body, Comment, Ticket, TicketState
 
 STARS = {1: "Bad", 2: "Poor", 3: "Fair", 4: "Good", 5: "Very good"}
 WORDS_MOST = 1000
@@ -37,14 +40,24 @@ def rating_of(ticket: Ticket) -> Rating | None:
 
 
 def may_rate(ticket: Ticket, now: datetime) -> bool:
-    """Tell whether the request is resolved, and not yet closed for good: for 14 days."""
-    return ticket.state is TicketState.RESOLVED and not ticket.is_final(now)
+    """Tell whether the request was answered, is resolved, and not yet closed for good: for 14 days."""
+    return ticket.state is TicketState.RESOLVED and not ticket.is_final(now) and was_answered(ticket)
+
+
+def was_answered(ticket: Ticket) -> bool:
+    """Tell whether one of us has ever replied where the customer reads it."""
+    if any(target.met_at is not None for target in ticket.targets):
+        return True
+    told = select(Comment.id).where(
+        Comment.ticket_id == ticket.id, Comment.by_staff.is_(True), Comment.internal.is_(False)
+    )
+    return session_of(ticket).scalar(told.limit(1)) is not None
 
 
 def rate(ticket: Ticket, actor: Person, stars: int | None, words: str, *, now: datetime) -> Rating:
     """Say, or say anew, how good the help was. Raises Refused naming the field that is wrong."""
     if not may_rate(ticket, now):
-        raise Refused("Only a resolved request can be rated, for 14 days after it was resolved.")
+        raise Refused("Only a resolved request that we answered can be rated, for 14 days after it was resolved.")
     if stars not in STARS:
         raise Refused("Choose one of the five.", "stars")
     text = cleaned(words).strip()

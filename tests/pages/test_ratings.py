@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from conftest import SignIn
@@ -10,7 +11,10 @@ from factories import Town, now
 from page import Browser, Forged
 from sqlalchemy import select
 
+from models.catalogue import DoorName
 from models.events import Event, EventKind
+from models.letters import facts_of
+from models.outbox import Message
 from models.ratings import Rating
 from models.tickets import TicketState
 
@@ -68,6 +72,40 @@ def test_only_a_resolved_request_is_rated_and_for_fourteen_days(lumen: Browser, 
     assert page.status == 422
     assert "Only a resolved request" in page.main
     assert town.count(Rating) == 0
+
+
+@pytest.mark.parametrize("door", list(DoorName))
+def test_where_nobody_answered_no_rating_is_asked_for(
+    lumen: Browser, town: Town, sign_in: SignIn, door: DoorName
+) -> None:
+    key = town.file("member@lumen.example", door=door)
+    town.take_part(key, OWNER, by="member@lumen.example")
+    town.note(key)
+    assert "Is this urgent?" in lumen.get(f"/requests/{key}").main
+    lumen.submit(f"/requests/{key}/resolve")
+    page = lumen.get(f"/requests/{key}")
+    assert "Is it solved?" in page.main
+    assert "Is this urgent?" not in page.main
+    assert not [link for link in page.links() if link.endswith(("/rating", "/escalate"))]
+    asked = lumen.get(f"/requests/{key}/rating")
+    assert "resolved before one of us had answered" in asked.main
+    assert not [f for f in asked.forms if f.action.endswith("/rating")]
+    page = lumen.post(f"/requests/{key}/rating", {"stars": "5", "words": ""})
+    assert page.status == 422
+    assert "Only a resolved request that we answered" in page.main
+    assert letter(town)["rating_url"] == ""
+    lumen.get(f"/requests/{key}")
+    lumen.submit(f"/requests/{key}/reopen")
+    town.answer(key, then=TicketState.RESOLVED)
+    assert f"/requests/{key}/rating" in lumen.get(f"/requests/{key}").links()
+    assert letter(town)["rating_url"].endswith(f"/requests/{key}/rating")
+
+
+def letter(town: Town) -> dict[str, Any]:
+    """Return what the last letter to the member says."""
+    with town.open() as session:
+        mine = select(Message).where(Message.recipient == "member@lumen.example").order_by(Message.id.desc())
+        return facts_of(session.scalars(mine.limit(1)).one(), session, "https://help.example")
 
 
 def test_nobody_rates_what_they_do_not_see(town: Town, sign_in: SignIn) -> None:
