@@ -90,23 +90,37 @@ def make_default(org: str, id: int) -> Answer:  # noqa: A002 (the name in the ad
 @requires(Permission.BILLING)
 def ask_remove(org: str, id: int) -> Answer:  # noqa: A002
     organization = organization_of(actor(), org)
-    values = {"organization": organization, "card": card_of(organization, id), "form": ConfirmForm(formdata=None)}
-    return page("billing/remove_card.html", **values)
+    return page("billing/remove_card.html", **_removing(organization, card_of(organization, id)))
 
 
 @bp.post("/console/<slug:org>/cards/<number:id>/remove")
 @requires(Permission.BILLING)
 def remove(org: str, id: int) -> Answer:  # noqa: A002
     organization, form = organization_of(actor(), org), ConfirmForm()
-    card, running = card_of(organization, id), subscription_of(organization)
+    card = card_of(organization, id)
     try:
-        renews = running is not None and running.is_live
-        cards.remove_card(organization, actor(), card, renews=renews, now=clock.now())
+        cards.remove_card(organization, actor(), card, renews=_renews(organization), now=clock.now())
     except Refused as refused:
         form.refuse(refused)
-        return invalid("billing/remove_card.html", organization=organization, card=card, form=form)
+        return invalid("billing/remove_card.html", **_removing(organization, card, form))
     db.session.commit()
     return see_other(f"/console/{organization.slug}/cards", good=f"{card.words} is removed.")
+
+
+def _renews(organization: Organization) -> bool:
+    running = subscription_of(organization)
+    return running is not None and running.is_live
+
+
+def _removing(organization: Organization, card: Card, form: Form | None = None) -> dict[str, Any]:
+    """Return what the page about a card to remove shows, with the reason where it must stay."""
+    reason = ""
+    try:
+        cards.check_unused(card, renews=_renews(organization))
+    except Refused as refused:
+        reason = refused.reason
+    form = form or ConfirmForm(formdata=None)
+    return {"organization": organization, "card": card, "form": form, "reason": reason}
 
 
 @bp.get("/console/<slug:org>/invoices")

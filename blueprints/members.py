@@ -114,7 +114,7 @@ def change_role(org: str, id: int) -> Answer:  # noqa: A002
 @requires(Permission.MEMBERS)
 def ask_remove(org: str, id: int) -> Answer:  # noqa: A002
     member = members.member_of(organization_of(actor(), org), id)
-    return page("members/remove.html", **_one(member, ConfirmForm(formdata=None)))
+    return page("members/remove.html", **_ending(member, ConfirmForm(formdata=None)))
 
 
 @bp.post(f"{ONE}/remove")
@@ -127,7 +127,7 @@ def remove(org: str, id: int) -> Answer:  # noqa: A002
 @bp.get("/console/<slug:org>/leave")
 @requires(Permission.SUPPORT)
 def ask_leave(org: str) -> Answer:
-    return page("members/remove.html", **_one(_me(org), ConfirmForm(formdata=None)))
+    return page("members/remove.html", **_ending(_me(org), ConfirmForm(formdata=None)))
 
 
 @bp.post("/console/<slug:org>/leave")
@@ -166,9 +166,13 @@ def _end(member: Membership, path: str, words: str) -> Answer:
         members.remove(member, actor(), now=clock.now())
     except Refused as refused:
         form.refuse(Refused(refused.reason))
-        return invalid("members/remove.html", **_one(member, form))
+        return invalid("members/remove.html", **_ending(member, form))
     db.session.commit()
     return see_other(path, good=words)
+
+
+def _ending(member: Membership, form: Form) -> dict[str, Any]:
+    return _one(member, form) | {"reason": members.stays_because(member)}
 
 
 def _one(member: Membership, form: Form) -> dict[str, Any]:

@@ -275,7 +275,8 @@ def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
     offered = severity_choices(ticket)
     form.severity.choices = choices([(row.value, row.value) for row in offered])
     owned = ticket.assignee is not None
-    return {"ticket": ticket, "form": form, "choices": offered, "owned": owned}
+    final = ticket.is_final(clock.now())
+    return {"ticket": ticket, "form": form, "choices": offered, "owned": owned, "final": final}
 
 
 @bp.get("/requests/<key:key>/participants")
@@ -306,7 +307,8 @@ def add_participant(key: str) -> Answer:
 def _participants(ticket: Ticket, form: ParticipantForm) -> dict[str, Any]:
     people = handling.candidates(ticket)
     form.person.choices = choices([("", "Select a person"), *((str(p.id), p.name) for p in people)])
-    return {"ticket": ticket, "form": form, "candidates": people, "participants": participants_of(ticket)}
+    final = ticket.is_final(clock.now())
+    return {"ticket": ticket, "form": form, "candidates": people, "final": final}
 
 
 @bp.post("/requests/<key:key>/participants/<number:person>/remove")

@@ -179,15 +179,17 @@ def make_default(organization: Organization, actor: Person, card: Card, *, now: 
         _note(card, EventKind.CARD_DEFAULT, actor.id, now=now)
 
 
-def remove_card(organization: Organization, actor: Person, card: Card, *, renews: bool, now: datetime) -> None:
-    """Take the card off; the worker tells the gateway to forget it.
-
-    Raises Refused while it is the one that pays for a plan that renews (`renews`).
-    """
+def check_unused(card: Card, *, renews: bool) -> None:
+    """Raise Refused while the card is the one that pays for a plan that renews (`renews`)."""
     if card.default_for is not None and renews:
         raise Refused(
             "This card pays for the plan. Add another card, or make another one the default, and remove it then."
         )
+
+
+def remove_card(organization: Organization, actor: Person, card: Card, *, renews: bool, now: datetime) -> None:
+    """Take the card off; the worker tells the gateway to forget it. Raises Refused as `check_unused` does."""
+    check_unused(card, renews=renews)
     card.default_for, card.removed_at = None, now
     session_of(card).flush()
     rest = cards_of(organization)

@@ -100,18 +100,27 @@ def set_visibility(organization: Organization, actor: Person, visibility: Visibi
     return True
 
 
+def stays_because(member: Membership) -> str:
+    """Return why the membership cannot end, "" where it can: somebody always stays an Owner."""
+    return "" if member.role is not Role.OWNER or _other_owners(member) else _ONLY.format(member=member)
+
+
+_ONLY = "{member.person.name} is the only Owner of {member.organization.name}. Make somebody else an Owner first."
+
+
 def _keep_owner(member: Membership) -> None:
     """Raise Refused unless another active Owner stays; the rows are locked, so that two cannot go at once."""
-    session = session_of(member)
+    if not _other_owners(member, lock=True):
+        raise Refused(_ONLY.format(member=member), "role")
+
+
+def _other_owners(member: Membership, *, lock: bool = False) -> set[int]:
     owners = (
         select(Membership.person_id)
         .join(Person, Person.id == Membership.person_id)
         .where(Membership.organization_id == member.organization_id, Membership.role == Role.OWNER, Person.active)
-        .with_for_update()
     )
-    if not set(session.scalars(owners)) - {member.person_id}:
-        name, house = member.person.name, member.organization.name
-        raise Refused(f"{name} is the only Owner of {house}. Make somebody else an Owner first.", "role")
+    return set(session_of(member).scalars(owners.with_for_update() if lock else owners)) - {member.person_id}
 
 
 def _note(member: Membership, kind: EventKind, actor: Person, *, now: datetime, **facts: str) -> None:

@@ -288,7 +288,9 @@ def test_an_answer_that_is_lost_is_found_by_the_worker_within_five_minutes(
     assert plan(town) == "basic"
     again = owner.get(TYPING)
     assert "Continue" not in again.main
-    assert buy(owner, 409).errors[0].startswith("A payment of Aurora Games is under way")
+    refused = owner.post(TYPING, sent | {"key": "typed-in-another-window"})
+    assert refused.status == 409
+    assert refused.errors[0].startswith("A payment of Aurora Games is under way")
     with travel(now() + timedelta(minutes=5), tick=False):
         work()
     assert (plan(town), paid()) == ("enterprise", [69900])
