@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from conftest import SignIn
-from factories import LUMEN, Town, now
+from factories import HARBOR, LUMEN, NORTHWIND, Town, now
 from page import Browser, Page
 from sqlalchemy import select
 
@@ -91,3 +91,33 @@ def test_a_closed_request_explains_instead_of_showing_a_form(
     assert refused.status == 422
     assert "This request is closed" in refused.main
     assert not forms_to(refused, path)
+
+
+def test_the_upgrade_to_what_is_held_already_explains_and_compares_nothing(
+    town: Town, owner: Browser, sign_in: SignIn
+) -> None:
+    assert town
+    page = owner.get(f"{BASE}/upgrade/standard")
+    assert "Lumen Retail has the Standard plan already." in page.main
+    assert "What you get" not in page.main
+    assert f"{BASE}/support" in page.links()
+    bank = f"/console/{NORTHWIND}"
+    page = sign_in("owner@northwind.example").get(f"{bank}/upgrade/standard")
+    assert "which is more than Standard. Downgrade instead." in page.main
+    assert "What you get" not in page.main
+    assert f"{bank}/downgrade/standard" in page.links()
+    assert "What you get" in owner.get(f"{BASE}/upgrade/enterprise").main
+
+
+def test_no_change_of_a_plan_by_contract_is_a_missing_page(town: Town, sign_in: SignIn) -> None:
+    assert town
+    harbor = sign_in("owner@harbor.example")
+    for change in ("upgrade/standard", "upgrade/enterprise", "downgrade/standard", "downgrade/enterprise"):
+        page = harbor.get(f"/console/{HARBOR}/{change}")
+        assert "managed by contract" in page.main
+        assert f"/help/billing/new?organization={HARBOR}" in page.links()
+        assert "What you get" not in page.main
+    assert harbor.post(f"/console/{HARBOR}/downgrade/enterprise", {}).status == 422
+    page = sign_in("owner@lumen.example").get(f"{BASE}/downgrade/enterprise")
+    assert "Enterprise is not less than Standard" in page.main
+    assert f"{BASE}/upgrade/enterprise" in page.links()
