@@ -170,6 +170,7 @@ def test_an_answer_meets_the_promise_and_a_note_does_not(agent: Browser, town: T
     assert ticket.target.met_at is not None
     assert (ticket.state, ticket.assignee.email) == (TicketState.WAITING, AGENT)
     assert "a.txt" in page.at("thread")
+    assert "First-reply target met in under 1 business minute of 8 business hours" in page.at("thread")
 
 
 def test_a_note_is_seen_by_no_customer_anywhere(agent: Browser, town: Town, sign_in: SignIn) -> None:
