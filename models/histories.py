@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -13,7 +15,7 @@ from models.events import Event, EventKind
 from models.money import dollars
 from models.organizations import Organization
 from models.paging import COUNTED_TO, Paging, within
-from models.payments import Payment, PaymentKind
+from models.payments import Payment, PaymentKind, why_of
 from models.people import Person
 from models.subscriptions import Term
 from models.wording import day
@@ -54,8 +56,13 @@ def history_of(organization: Organization, page: int, size: int, *, bills: bool)
     return changes, Paging(page, size, len(rows), total, lambda n: f"{path}?page={n}" if n > 1 else path)
 
 
+_OF_BILLS = {"card", "cents", "reason"}
+# What a payment for a plan is called with the plan's name.
+_FOR_PLAN = {PaymentKind.UPGRADE: "Upgrade to", PaymentKind.RENEWAL: "Renewal of"}
+
+
 def _words(event: Event, *, bills: bool) -> str:
-    data = event.data if bills else {name: value for name, value in event.data.items() if name not in {"card", "cents"}}
+    data = event.data if bills else {name: value for name, value in event.data.items() if name not in _OF_BILLS}
     before, after = (PlanName(data[name]).label if data.get(name) else "" for name in ("before", "after"))
     match event.kind:
         case EventKind.PLAN_UPGRADED:
@@ -76,12 +83,19 @@ def _words(event: Event, *, bills: bool) -> str:
         case EventKind.CONTRACT_ENDED:
             words = f"The contract ended; {after} began"
         case EventKind.PAYMENT_FAILED:
-            kind, cents = PaymentKind(data["payment"]).label, data.get("cents")
-            what = "not paid yet" if data.get("reason") == "offline" else "failed"
-            words = f"{kind} {what}" + (f": {dollars(cents)}" if cents else "")
+            words = _failed(data, waits=event.data.get("reason") == "offline")
         case _:
             words = "Usage paid" if event.kind is EventKind.USAGE_PAID else "Money given back"
     return words
+
+
+def _failed(data: Mapping[str, Any], *, waits: bool) -> str:
+    """Say what was not paid; `waits` for money that comes by transfer, which is late and not declined."""
+    kind, plan, cents = PaymentKind(data["payment"]), data.get("plan"), data.get("cents")
+    # What was written down before plans were has none.
+    what = f"{_FOR_PLAN[kind]} {PlanName(plan).label}" if plan and kind in _FOR_PLAN else kind.label
+    words = f"{what} {'not paid yet' if waits else 'failed'}" + (f": {dollars(cents)}" if cents else "")
+    return f"{words}. {why_of(data['reason'])}" if data.get("reason") and not waits else words
 
 
 def _day(written: str, event: Event) -> str:

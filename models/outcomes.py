@@ -121,6 +121,7 @@ def _note_refusal(payment: Payment, *, now: datetime) -> None:
         actor_id=payment.actor_id,
         organization_id=payment.organization_id,
         payment=payment.kind.value,
+        plan=payment.plan.value if payment.plan else "",
         state=payment.state.value,
         reason=payment.reason,
         cents=payment.cents,

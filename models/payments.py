@@ -81,6 +81,11 @@ def words_of(reason: str) -> str:
     return _WORDS.get(reason, _WORDS["card_declined"]).format(nothing="Nothing was charged.")
 
 
+def why_of(reason: str) -> str:
+    """Return what a gateway's code for a refusal means, for whoever reads of it when it is long over."""
+    return _WORDS.get(reason, _WORDS["card_declined"]).partition(" {nothing}")[0]
+
+
 class Payer(Model):
     """What a gateway calls an organization: its customer there. Another gateway knows nothing of it."""
 

@@ -7,11 +7,14 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ledger import Ledger
+from ledger import DECLINES, Ledger
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from models.cards import Card, add_card, cards_of, remove_card
 from models.catalogue import PlanName
-from models.histories import Then, had
+from models.events import Event, EventKind
+from models.histories import Then, had, history_of
 from models.outside import CardFacts
 from models.subscriptions import GRACE
 
@@ -93,3 +96,29 @@ def test_the_default_card_of_a_day_is_not_the_card_that_paid(ledger: Ledger) -> 
     assert [then(ledger, at).default for at in (bought, changed, ledger.at)] == [visa, master, visa]
     assert then(ledger, changed).card == visa
     assert then(ledger, bought - DAY).default == ""
+
+
+def told(ledger: Ledger, *, bills: bool) -> list[str]:
+    changes, _ = ledger.do(lambda _, house, __: history_of(house, 1, 25, bills=bills))
+    return [change.words for change in changes if "failed" in change.words or "not paid" in change.words]
+
+
+def test_what_failed_names_its_plan_and_to_who_sees_bills_the_reason(ledger: Ledger) -> None:
+    ledger.buy(PlanName.ENTERPRISE, DECLINES)
+    assert told(ledger, bills=True) == ["Upgrade to Enterprise failed: $699.00. The bank declined this card."]
+    assert told(ledger, bills=False) == ["Upgrade to Enterprise failed"]
+    ledger.do(lambda session, _, __: forget_plan(session))
+    assert told(ledger, bills=False) == ["Upgrade failed"], "as it was written down before plans were"
+
+
+def forget_plan(session: Session) -> None:
+    for event in session.scalars(select(Event).where(Event.kind == EventKind.PAYMENT_FAILED)):
+        event.data = {name: fact for name, fact in event.data.items() if name != "plan"}
+
+
+def test_a_renewal_that_failed_names_its_plan(ledger: Ledger) -> None:
+    ledger.record("enterprise")
+    ledger.at = ledger.subscription().period_end
+    ledger.work()
+    assert told(ledger, bills=True) == ["Renewal of Enterprise not paid yet: $699.00"]
+    assert told(ledger, bills=False) == ["Renewal of Enterprise not paid yet"]
