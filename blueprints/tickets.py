@@ -22,7 +22,7 @@ from blueprints.sheets import severity_choices
 from blueprints.uploads import SentBefore, check_first, keep_typed, kept, once, take_files
 from extensions import clock, db, outside, reading
 from forms.base import choices
-from forms.tickets import CommentForm, ParticipantForm, SeverityForm
+from forms.tickets import CommentForm, ParticipantForm, RaiseForm
 from models import conversations, handling
 from models.arrivals import shown_in
 from models.base import NotFound, Refused
@@ -247,14 +247,14 @@ def reopen(key: str) -> Answer:
 @requires(Permission.REQUESTS)
 def edit_severity(key: str) -> Answer:
     ticket = tickets_of(actor()).one_or_404(key)
-    form = SeverityForm(severity=ticket.severity.value)
+    form = RaiseForm(severity=ticket.severity.value)
     return page("tickets/severity.html", **_severity(ticket, form))
 
 
 @bp.post("/requests/<key:key>/severity")
 @requires(Permission.REQUESTS)
 def change_severity(key: str) -> Answer:
-    ticket, form = tickets_of(actor()).one_or_404(key), SeverityForm()
+    ticket, form = tickets_of(actor()).one_or_404(key), RaiseForm()
     shown = _severity(ticket, form)
     if not form.validate():
         return invalid("tickets/severity.html", **shown)
@@ -271,11 +271,13 @@ def change_severity(key: str) -> Answer:
     return see_other(f"/requests/{key}", good=f"The severity is {severity.value} now." if at_once else asked)
 
 
-def _severity(ticket: Ticket, form: SeverityForm) -> dict[str, Any]:
+def _severity(ticket: Ticket, form: RaiseForm) -> dict[str, Any]:
     offered = severity_choices(ticket)
     form.severity.choices = choices([(row.value, row.value) for row in offered])
     owned = ticket.assignee is not None
     final = ticket.is_final(clock.now())
+    # What is S1 already was confirmed.
+    form.impact.data = form.impact.data or ticket.severity is Severity.S1
     return {"ticket": ticket, "form": form, "choices": offered, "owned": owned, "final": final}
 
 

@@ -82,6 +82,15 @@ class _TicketForm(Form):
         ]
 
 
+_DOWN = "Production is down or cannot be used, and you can reach me or my team"
+
+
+def _confirm(severity: object, field: BooleanField) -> None:
+    """Raise ValidationError for S1 that nobody has confirmed: it calls an engineer, at night as well."""
+    if severity == Severity.S1.value and not field.data:
+        raise ValidationError("Confirm that production is down or cannot be used, or choose another severity.")
+
+
 class TechnicalForm(_TicketForm):
     """TiDB Cloud Technical Support."""
 
@@ -95,14 +104,13 @@ class TechnicalForm(_TicketForm):
             AnyOf([s.value for s in Severity], "Choose one of S1, S2, S3, S4."),
         ],
     )
-    impact = BooleanField("Production is down or cannot be used, and you can reach me or my team")
+    impact = BooleanField(_DOWN)
     components = SelectMultipleField("Components", validate_choice=False)
     version = SelectField("Affects versions", validate_choice=False)
 
     def validate_impact(self, field: BooleanField) -> None:
-        """Refuse S1 without its confirmation: it calls an engineer, at night as well."""
-        if self.severity.data == Severity.S1.value and not field.data:
-            raise ValidationError("Confirm that production is down or cannot be used, or choose another severity.")
+        """Refuse S1 without its confirmation."""
+        _confirm(self.severity.data, field)
 
     def offer_lists(self, environments: list[str], components: list[str], versions: list[str]) -> None:
         """List what the administrator's lists offer."""
@@ -157,6 +165,17 @@ class SeverityForm(Form):
         filters=[stripped],
         validators=[Optional(), Length(max=500, message="Shorten the reason to 500 characters.")],
     )
+
+
+class RaiseForm(SeverityForm):
+    """The same for a customer, who confirms what S1 means."""
+
+    impact = BooleanField(_DOWN)
+
+    def validate_impact(self, field: BooleanField) -> None:
+        """Refuse S1 without its confirmation, where it is offered at all."""
+        if Severity.S1.value in {str(choice[0]) for choice in self.severity.iter_choices()}:
+            _confirm(self.severity.data, field)
 
 
 class EscalationForm(Form):

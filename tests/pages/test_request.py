@@ -113,7 +113,10 @@ def _again(browser: Browser, town: Town) -> Browser:
 def test_a_severity_is_lowered_any_time_and_raised_until_somebody_owns_it(lumen: Browser, town: Town) -> None:
     key = town.file(severity=Severity.S3)
     lumen.get(f"/requests/{key}/severity")
-    assert "The severity is S1 now" in lumen.submit(f"/requests/{key}/severity", severity="S1").at("flash")
+    page = lumen.submit(f"/requests/{key}/severity", severity="S1", status=422)
+    assert page.errors == ["Confirm that production is down or cannot be used, or choose another severity."]
+    page = lumen.submit(f"/requests/{key}/severity", severity="S1", impact="y")
+    assert "The severity is S1 now" in page.at("flash")
     town.take(key)
     lumen.get(f"/requests/{key}/severity")
     assert "The severity is S4 now" in lumen.submit(f"/requests/{key}/severity", severity="S4").at("flash")
