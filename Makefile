@@ -29,13 +29,12 @@ test: $(VENV)/test.stamp ## run all tests, in a browser as well
 	@chromium=$$(.ci/browser) && CHROMIUM=$$chromium $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 # What a database can answer in its own way; pages in a browser, axe and nonsense are the same on all. Pages are asked on
-# both kinds of servers where their statements differ (locks, JSON, search, figures), all others on one.
-SERVER_TESTS := tests/rules tests/test_migrations.py tests/test_entitlement.py tests/test_visibility.py
-PAGES_postgresql := tests/pages
-PAGES_mysql := $(foreach name,cost desk figures live queues reports requests sales tags views,tests/pages/test_$(name).py)
+# servers where their statements differ (locks, JSON, search, figures): PAGES=tests/pages asks all of them.
+PAGES := $(foreach name,care cost desk figures live queues reports requests sales tags views,tests/pages/test_$(name).py)
+SERVER_TESTS := tests/rules tests/test_migrations.py tests/test_entitlement.py tests/test_visibility.py $(PAGES)
 
 test-postgresql test-mysql: test-%: $(VENV)/test.stamp ## run the rules and pages on a database server
-	@url=$$(.ci/databases $*) && DATABASE_URL=$$url $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not plain" $(SERVER_TESTS) $(PAGES_$*)
+	@url=$$(.ci/databases $*) && DATABASE_URL=$$url $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not plain" $(SERVER_TESTS)
 
 check: $(VENV)/test.stamp ## everything that must hold before a change is taken
 	$(BIN)/ruff check .

@@ -50,7 +50,7 @@ def second_month_of_standard() -> Iterator[Ledger]:
         ledger.engine.dispose()
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(used=st.integers(0, WHOLE - 1) | st.integers(WHOLE - 3600, WHOLE - 1), rate=st.integers(0, 10_000))
 @example(used=WHOLE - 1200, rate=0)
 @example(used=WHOLE - 2000, rate=0)
@@ -74,7 +74,7 @@ def test_an_upgrade_costs_the_rest_of_the_new_floor_less_the_rest_of_the_old_one
         assert quote.period_end == datetime(2026, 4, 1, tzinfo=UTC)
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(charged=st.integers(0, 5_000_000), used=st.integers(0, WHOLE - 1) | st.none())
 def test_usage_is_what_the_percentage_comes_to_beyond_the_floor(charged: int, used: int | None) -> None:
     """`used` are the seconds of March on Standard before an upgrade to Enterprise; None without one."""
