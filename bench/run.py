@@ -311,7 +311,8 @@ def write(results: dict[tuple[str, int], dict[str, Figures]], parts: list[str]) 
     about = (
         f"{described()}. CPU milliseconds for one unit of work, ours and the floor's in turns in one process; medians of "
         f"{ROUNDS} rounds of {CALLS}. Ours is measured as it is served: signed in, with rights, headers and gzip. The floor "
-        "is the same rows in bare pages, with none of that (bench/floor.py). SQLite's time is part of the application's."
+        "is a plain program on the same tables: mapped classes, the same rows and figures in bare pages, and none of that "
+        "(bench/floor.py). SQLite's time is part of the application's."
     )
     (HERE / "RESULTS.md").write_text("\n".join(["# Results", "", about, "", *parts]).rstrip() + "\n")
     first = next(iter(results))

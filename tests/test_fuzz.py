@@ -79,7 +79,7 @@ files = st.lists(
     st.builds(File, st.sampled_from(NAMES), st.binary(max_size=40), st.sampled_from(["", "text/html", "a b"]))
 )
 bounded = settings(
-    max_examples=90, derandomize=True, deadline=None, database=None,
+    max_examples=60, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
@@ -145,7 +145,7 @@ def sent(browser: Browser, call: Call, body: bytes, kind: str) -> Page:
 
 
 @everybody
-@settings(bounded, max_examples=40)
+@settings(bounded, max_examples=30)
 @given(data=st.data())
 def test_nonsense_in_files(stage: Stage, data: st.DataObject) -> None:
     stage.replay()

@@ -361,7 +361,7 @@ def _start_of(payment: Payment) -> datetime:
 
 TestCompany = Company.TestCase
 TestCompany.settings = settings(
-    max_examples=databases.examples(28),
+    max_examples=databases.examples(22),
     stateful_step_count=30,
     deadline=None,
     # What is found here is short enough to be read as it is: shrinking it takes minutes.
