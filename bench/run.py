@@ -316,7 +316,9 @@ def write(results: dict[tuple[str, int], dict[str, Figures]], parts: list[str]) 
     )
     (HERE / "RESULTS.md").write_text("\n".join(["# Results", "", about, "", *parts]).rstrip() + "\n")
     first = next(iter(results))
-    text = f"{first[1]:,} tickets with ten messages each on {first[0]}. {about}\n\n" + "\n".join(
+    kind = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[first[0]]
+    more = "more in [bench/RESULTS.md](bench/RESULTS.md)"
+    text = f"{first[1]:,} tickets with ten messages each on {kind}; {more}. {about}\n\n" + "\n".join(
         table_of(results[first])
     )
     readme = HERE.parent / "README.md"
