@@ -65,7 +65,7 @@ def face(
     if promise is None:
         return ClockFace("none", "minus", "No target", why, None)
     if promise.met_at is not None:
-        return _answered(promise, promise.met_at, told)
+        return _answered(promise, promise.met_at, told, staff=staff)
     if done:
         return _unanswered(promise.due_at, told)
     if promise.due_at is None:
@@ -86,21 +86,26 @@ def _unanswered(due_at: datetime | None, told: Told) -> ClockFace:
     return ClockFace("missed", "triangle-alert", "Missed", f"Was due {inside(told(due_at))}", due_at)
 
 
-def _answered(promise: ResponseTarget | Standing, met_at: datetime, told: Told) -> ClockFace:
+def _answered(promise: ResponseTarget | Standing, met_at: datetime, told: Told, *, staff: bool) -> ClockFace:
     at = promise.due_at
     if at is not None and met_at > at:
         late = f"Missed by {duration(met_at - at)}"
         return ClockFace("missed", "triangle-alert", late, f"Was due {inside(told(at))}", at)
-    return ClockFace("met", "circle-check", f"Met {_taken(promise, met_at)}", f"Replied {inside(told(met_at))}", at)
+    return ClockFace(
+        "met", "circle-check", f"Met {_taken(promise, met_at, staff=staff)}", f"Replied {inside(told(met_at))}", at
+    )
 
 
-def _taken(promise: ResponseTarget | Standing, met_at: datetime) -> str:
+def _taken(promise: ResponseTarget | Standing, met_at: datetime, *, staff: bool) -> str:
     """Return in how much counted time a reply came; nobody who waited for hours reads that it came within a minute."""
     length = timedelta(seconds=promise.counted_seconds)
     if length >= MINUTE or promise.around_the_clock or met_at - promise.started_at < MINUTE:
         return f"in {wording.hours(length)}"
     # Business hours may have passed in a pause, so that there the same words would be wrong.
-    return "in under 1 business minute" if length or promise.pauses else "before business hours began"
+    if length or promise.pauses:
+        return "in under 1 min" if staff else "in under 1 business minute"
+    # The desk knows its hours, and its column is narrow.
+    return "out of hours" if staff else "before business hours began"
 
 
 def _running(at: datetime, now: datetime, told: Told) -> ClockFace:

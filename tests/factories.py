@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
 
 from sqlalchemy import Engine, delete, insert, inspect, select
@@ -126,6 +127,13 @@ def make_person(session: Session, email: str, **values: Any) -> Person:
 def join(session: Session, person: Person, organization: Organization, role: Role) -> None:
     session.add(Membership(person=person, organization=organization, role=role))
     session.flush()
+
+
+def words_of(letter: EmailMessage, kind: str = "plain") -> str:
+    """Return the words of a letter's plain part, or of its "html" part."""
+    part = letter.get_body((kind,))
+    assert part is not None, f"the letter has no {kind} part"
+    return str(part.get_content())
 
 
 @dataclass

@@ -300,7 +300,7 @@ class TriedStripe(StripePayments):
         return [("", kind, cents) for kind, cents in self.double.moved()]
 
 
-def event_of(about: dict[str, Any], number: int, kind: str = "payment_intent.succeeded", **more: Any) -> bytes:
+def event_of(about: dict[str, Any] | None, number: int, kind: str = "payment_intent.succeeded", **more: Any) -> bytes:
     """Return the body of an event as Stripe sends it."""
     event = {"id": f"evt_{number}", "object": "event", "type": kind, "livemode": False, "data": {"object": about}}
     return json.dumps(event | more).encode()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from factories import AURORA, SELLER, Town, now
+from factories import AURORA, SELLER, Town, now, words_of
 from flask import Flask
 from sqlalchemy import select
 
@@ -40,13 +39,6 @@ def answer(lead: Lead, **changed: Any) -> Arrived:
     return replace(given, **changed)
 
 
-def plain(letter: EmailMessage) -> str:
-    """The words of a letter's plain part."""
-    body = letter.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content())
-
-
 def bring(town: Town, arrived: Arrived) -> str | None:
     with town.open() as session:
         return take_in(session, arrived, replies_to=REPLIES, now=now())
@@ -71,7 +63,7 @@ def test_a_mail_goes_to_the_account_in_the_thread_with_an_address_for_answers(to
     assert letter["Subject"] == f"[{key}] Premium for Lumen Retail"
     assert letter["In-Reply-To"].startswith(f"<ticket.{key}.{lead.thread}@")
     assert str(letter["Reply-To"]) == f"Replies+{lead.thread}@help.example"
-    assert "When can we **talk**?" in plain(letter)
+    assert "When can we **talk**?" in words_of(letter)
     assert lead.first_touch_at is not None
 
 
@@ -81,7 +73,7 @@ def test_without_an_address_for_answers_the_mail_says_so(town: Town, key: str) -
     with town.open() as session:
         letter = outside().letters.write(Letter.LEAD_MESSAGE, facts_of(message, session, "https://help.example"))
     assert letter["Reply-To"] is None
-    assert "An answer to this mail is not read" in plain(letter)
+    assert "An answer to this mail is not read" in words_of(letter)
 
 
 def test_an_answer_is_put_on_the_timeline_and_its_seller_told(town: Town, key: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from factories import Town, now
+from factories import Town, now, words_of
 from sqlalchemy import select
 
 from extensions import outside
@@ -135,7 +135,7 @@ def test_an_agent_who_loses_a_ticket_is_told_who_has_it(town: Town, way: str) ->
         [message] = session.scalars(select(Message).where(Message.kind == Letter.TICKET_ASSIGNED))
         facts = facts_of(message, session, "http://x")
         assert (facts["lost"], facts["holder"]) == (True, "" if way == "freed" else facts["actor_name"])
-        body = outside().letters.write(message.kind.value, facts).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+        body = words_of(outside().letters.write(message.kind.value, facts))
     assert "which was yours" in body or "took you off" in " ".join(body.split())
 
 

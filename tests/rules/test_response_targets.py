@@ -271,6 +271,7 @@ def test_a_reply_before_business_hours_is_not_said_to_have_come_within_a_minute(
     met = promise(start=saturday)
     met.meet(saturday + 3 * HOUR, UTC_HOURS)
     assert shown(met, saturday + 4 * HOUR)[:3] == ("met", "circle-check", "Met before business hours began")
+    assert face(met, ZoneInfo("UTC"), saturday + 4 * HOUR, staff=True).words == "Met out of hours"
     quick = promise(start=saturday)
     quick.meet(saturday + timedelta(seconds=40), UTC_HOURS)
     assert shown(quick, saturday + HOUR)[2] == "Met in under 1 min"

@@ -8,7 +8,7 @@ from threading import Barrier, Thread
 import pytest
 from checks import ORIGIN
 from conftest import SignIn
-from factories import LUMEN, NORTHWIND, Town, now
+from factories import LUMEN, NORTHWIND, Town, now, words_of
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -180,7 +180,7 @@ def test_a_split_tells_its_people_what_it_is_made_of(town: Town) -> None:
         [message] = session.scalars(filed)
         letter = outside().letters.write(message.kind.value, facts_of(message, session, "http://x"))
     for kind in ("plain", "html"):
-        words = letter.get_body((kind,)).get_content()  # type: ignore[union-attr]
+        words = words_of(letter, kind)
         assert f"moved there from {key}" in " ".join(words.split())
         assert "filed the request" not in words
 

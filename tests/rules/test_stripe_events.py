@@ -47,7 +47,7 @@ def _bad_events() -> dict[str, tuple[bytes, str]]:
         "no text": (b"\xff\xfe", "t=1,v1=2"),
         "nonsense signed": (body, "t=x,v1=\x00"),
         "without an id": (event_of(about, 1, id=""), signature_of(event_of(about, 1, id=""), now)),
-        "without an object": (event_of(None, 1), signature_of(event_of(None, 1), now)),  # type: ignore[arg-type]
+        "without an object": (event_of(None, 1), signature_of(event_of(None, 1), now)),
     }
 
 
